@@ -1,0 +1,361 @@
+"""Convolution and its two gradients, which together are closed under differentiation."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from typing import Any
+
+import numpy as np
+
+from minicnn.autograd import Cost, ErrorSample, Operation, Sample, Tensor
+from minicnn.errors import OptionError, ShapeError
+from minicnn.kernels import im2col
+from minicnn.kernels.sizes import (
+    pad_pairs,
+    pair,
+    transposed_output_size,
+    window_output,
+)
+
+__all__ = ["ALGORITHMS", "conv2d", "conv_transpose2d"]
+
+ALGORITHMS = ("auto", "im2col")
+
+_PLAIN = {"stride": (1, 1), "padding": ((0, 0), (0, 0)), "dilation": (1, 1), "groups": 1}
+_PADDED = {**_PLAIN, "padding": ((1, 1), (1, 1))}
+_STRIDED = {**_PLAIN, "stride": (2, 1), "padding": ((1, 0), (2, 1))}
+_DILATED = {**_PLAIN, "dilation": (2, 1), "padding": ((1, 1), (0, 0))}
+_GROUPED = {**_PADDED, "groups": 2}
+_DEPTHWISE = {**_PLAIN, "stride": (2, 2), "groups": 4}
+
+
+def _output(x: tuple, kernel: tuple, stride: tuple, padding: tuple, dilation: tuple) -> tuple:
+    return tuple(
+        window_output(x[1 + axis], kernel[axis], stride[axis], padding[axis], dilation[axis], name)
+        for axis, name in enumerate(("height", "width"))
+    )
+
+
+def _check_images(x: tuple, what: str = "images") -> None:
+    if len(x) != 4:
+        raise ShapeError(f"expected {what} of shape (N, H, W, C), got {x}")
+
+
+def _check_filters(w: tuple, channels: int, groups: int, what: str) -> None:
+    if len(w) != 4:
+        raise ShapeError(f"expected filters of shape (KH, KW, C, O), got {w}")
+    if w[3] % groups:
+        raise ShapeError(f"{w[3]} filters cannot be split into {groups} groups")
+    if w[2] * groups != channels:
+        grouped = f" in each of {groups} groups" if groups > 1 else ""
+        raise ShapeError(
+            f"the filters {w} expect {w[2]}{grouped} input channels, the {what} have {channels} channels"
+        )
+
+
+def _positions(gy: tuple, kernel: tuple) -> Any:
+    return itertools.product(*(range(n) for n in (*gy[:3], *kernel)))
+
+
+class Conv2d(Operation, name="conv2d"):
+    """Cross-correlate images (N, H, W, C) with filters (KH, KW, C/groups, O), and add a bias (O,).
+
+    y[n, p, q, o] = b[o] + sum over i, j, c of x[n, s p + d i, t q + e j, c] * w[i, j, c, o], on the
+    padded images, with the strides s, t and the dilations d, e.
+    """
+
+    samples = (
+        Sample(((2, 4, 5, 3), (3, 2, 3, 4), None), **_PLAIN),
+        Sample(((2, 4, 3, 2), (3, 3, 2, 3), (3,)), **_PADDED),
+        Sample(((1, 5, 4, 2), (3, 2, 2, 2), (2,)), **_STRIDED),
+        Sample(((1, 5, 4, 1), (2, 3, 1, 2), None), **_DILATED),
+        Sample(((2, 3, 3, 4), (2, 2, 2, 6), (6,)), **_GROUPED),
+        Sample(((1, 5, 4, 4), (2, 2, 1, 4), None), **_DEPTHWISE),
+    )
+    errors = (
+        ErrorSample(((2, 5, 6, 3), (3, 3, 2, 4), None), match="channels", **_PLAIN),
+        ErrorSample(((2, 5, 6), (3, 3, 2, 4), None), match=r"\(N, H, W, C\)", **_PLAIN),
+        ErrorSample(((2, 5, 6, 3), (3, 3, 3), None), match=r"\(KH, KW, C, O\)", **_PLAIN),
+        ErrorSample(((2, 5, 6, 3), (7, 3, 3, 4), None), match="larger than the image", **_PLAIN),
+        ErrorSample(((2, 5, 6, 3), (3, 3, 3, 4), (3,)), match="bias", **_PLAIN),
+        ErrorSample(((2, 5, 6, 4), (3, 3, 2, 3), None), match="groups", **_GROUPED),
+    )
+
+    def shape(x, w, b, *, stride, padding, dilation, groups):
+        _check_images(x)
+        _check_filters(w, x[3], groups, "images")
+        if b is not None and b != w[3:]:
+            raise ShapeError(f"the bias must have the shape {w[3:]} of the filters, got {b}")
+        return (x[0], *_output(x, w, stride, padding, dilation), w[3])
+
+    def cost(x, w, b, **options):
+        outputs = math.prod(Conv2d.shape(x, w, b, **options))
+        terms = math.prod(w[:3])
+        additions = terms - 1 if b is None else terms
+        return Cost(multiplications=terms * outputs, additions=additions * outputs)
+
+    def reference(x, w, b, *, stride, padding, dilation, groups):
+        y = np.zeros(Conv2d.shape(x.shape, w.shape, None, stride=stride, padding=padding,
+                                  dilation=dilation, groups=groups))  # fmt: skip
+        per_group, outputs = w.shape[2], w.shape[3] // groups
+        for n, p, q, i, j in _positions(y.shape, w.shape[:2]):
+            row = p * stride[0] + i * dilation[0] - padding[0][0]
+            column = q * stride[1] + j * dilation[1] - padding[1][0]
+            if 0 <= row < x.shape[1] and 0 <= column < x.shape[2]:
+                for c, o in itertools.product(range(per_group), range(w.shape[3])):
+                    channel = o // outputs * per_group + c
+                    y[n, p, q, o] += x[n, row, column, channel] * w[i, j, c, o]
+        return y if b is None else y + b
+
+    def forward(ctx, x, w, b, **options):
+        ctx.save(x, w)
+        output = _output(x.shape, w.shape, options["stride"], options["padding"], options["dilation"])
+        return im2col.conv2d(x, w, b, output=output, **options)
+
+    def backward(ctx, gy):
+        x, w = ctx.saved
+        gx = gw = gb = None
+        if ctx.needs[0]:
+            gx = Conv2dInputGradient.apply(gy, w, size=x.shape[1:3], **ctx.options)
+        if ctx.needs[1]:
+            gw = Conv2dFilterGradient.apply(x, gy, kernel=w.shape[:2], **ctx.options)
+        if ctx.needs[2]:
+            gb = gy.sum(axis=(0, 1, 2))
+        return gx, gw, gb
+
+
+class Conv2dInputGradient(Operation, name="conv2d_input_gradient"):
+    """Send gy (N, OH, OW, O) back through filters to images of a size: the adjoint of conv2d in x.
+
+    It is the transposed convolution as well.
+    """
+
+    samples = (
+        Sample(((2, 2, 4, 4), (3, 2, 3, 4)), size=(4, 5), **_PLAIN),
+        Sample(((2, 4, 3, 3), (3, 3, 2, 3)), size=(4, 3), **_PADDED),
+        Sample(((1, 2, 6, 2), (3, 2, 2, 2)), size=(5, 4), **_STRIDED),
+        Sample(((1, 5, 2, 2), (2, 3, 1, 2)), size=(5, 4), **_DILATED),
+        Sample(((2, 4, 4, 6), (2, 2, 2, 6)), size=(3, 3), **_GROUPED),
+        Sample(((1, 2, 2, 4), (2, 2, 1, 4)), size=(5, 4), **_DEPTHWISE),
+    )
+    errors = (
+        ErrorSample(((2, 4, 5, 4), (3, 2, 3, 4)), match="size", size=(4, 5), **_PLAIN),
+        ErrorSample(((2, 2, 4, 3), (3, 2, 3, 4)), match="channels", size=(4, 5), **_PLAIN),
+    )
+
+    def shape(gy, w, *, size, stride, padding, dilation, groups):
+        _check_images(gy)
+        if len(w) != 4 or gy[3] != w[3]:
+            raise ShapeError(f"gradients {gy} of {gy[3]} channels do not come from filters {w}")
+        x = (gy[0], *size, w[2] * groups)
+        found = _output(x, w, stride, padding, dilation)
+        if found != gy[1:3]:
+            raise ShapeError(f"images of size {size} give outputs {found}, not {gy[1:3]}")
+        return x
+
+    def cost(gy, w, **options):
+        # Each position sends O products to each place of its patch, all of them added to zeros.
+        terms = math.prod(gy) * math.prod(w[:3])
+        return Cost(multiplications=terms, additions=terms)
+
+    def reference(gy, w, *, size, stride, padding, dilation, groups):
+        per_group, outputs = w.shape[2], w.shape[3] // groups
+        gx = np.zeros((gy.shape[0], *size, per_group * groups))
+        for n, p, q, i, j in _positions(gy.shape, w.shape[:2]):
+            row = p * stride[0] + i * dilation[0] - padding[0][0]
+            column = q * stride[1] + j * dilation[1] - padding[1][0]
+            if 0 <= row < size[0] and 0 <= column < size[1]:
+                for c, o in itertools.product(range(per_group), range(w.shape[3])):
+                    channel = o // outputs * per_group + c
+                    gx[n, row, column, channel] += gy[n, p, q, o] * w[i, j, c, o]
+        return gx
+
+    def forward(ctx, gy, w, *, size, **options):
+        ctx.save(gy, w)
+        return im2col.input_gradient(gy, w, size=size, **options)
+
+    def backward(ctx, gx):
+        gy, w = ctx.saved
+        options = {name: value for name, value in ctx.options.items() if name != "size"}
+        return (
+            Conv2d.apply(gx, w, None, **options) if ctx.needs[0] else None,
+            Conv2dFilterGradient.apply(gx, gy, kernel=w.shape[:2], **options)
+            if ctx.needs[1]
+            else None,
+        )
+
+
+class Conv2dFilterGradient(Operation, name="conv2d_filter_gradient"):
+    """Correlate images (N, H, W, C) with gy (N, OH, OW, O): the adjoint of conv2d in its filters."""
+
+    samples = (
+        Sample(((2, 4, 5, 3), (2, 2, 4, 4)), kernel=(3, 2), **_PLAIN),
+        Sample(((2, 4, 3, 2), (2, 4, 3, 3)), kernel=(3, 3), **_PADDED),
+        Sample(((1, 5, 4, 2), (1, 2, 6, 2)), kernel=(3, 2), **_STRIDED),
+        Sample(((1, 5, 4, 1), (1, 5, 2, 2)), kernel=(2, 3), **_DILATED),
+        Sample(((2, 3, 3, 4), (2, 4, 4, 6)), kernel=(2, 2), **_GROUPED),
+        Sample(((1, 5, 4, 4), (1, 2, 2, 4)), kernel=(2, 2), **_DEPTHWISE),
+    )
+    errors = (
+        ErrorSample(((2, 4, 5, 3), (2, 2, 5, 4)), match="give outputs", kernel=(3, 2), **_PLAIN),
+        ErrorSample(((2, 4, 5, 3), (3, 2, 4, 4)), match="batch", kernel=(3, 2), **_PLAIN),
+    )
+
+    def shape(x, gy, *, kernel, stride, padding, dilation, groups):
+        _check_images(x)
+        _check_images(gy, "gradients")
+        if x[0] != gy[0]:
+            raise ShapeError(f"a batch of {x[0]} images meets gradients for {gy[0]}")
+        found = _output(x, kernel, stride, padding, dilation)
+        if found != gy[1:3]:
+            raise ShapeError(f"images of size {x[1:3]} give outputs {found}, not {gy[1:3]}")
+        w = (*kernel, x[3] // groups, gy[3])
+        _check_filters(w, x[3], groups, "images")
+        return w
+
+    def cost(x, gy, **options):
+        w = math.prod(Conv2dFilterGradient.shape(x, gy, **options))
+        positions = math.prod(gy[:3])
+        return Cost(multiplications=w * positions, additions=w * (positions - 1))
+
+    def reference(x, gy, *, kernel, stride, padding, dilation, groups):
+        per_group, outputs = x.shape[3] // groups, gy.shape[3] // groups
+        gw = np.zeros((*kernel, per_group, gy.shape[3]))
+        for n, p, q, i, j in _positions(gy.shape, kernel):
+            row = p * stride[0] + i * dilation[0] - padding[0][0]
+            column = q * stride[1] + j * dilation[1] - padding[1][0]
+            if 0 <= row < x.shape[1] and 0 <= column < x.shape[2]:
+                for c, o in itertools.product(range(per_group), range(gy.shape[3])):
+                    channel = o // outputs * per_group + c
+                    gw[i, j, c, o] += x[n, row, column, channel] * gy[n, p, q, o]
+        return gw
+
+    def forward(ctx, x, gy, *, kernel, **options):
+        ctx.save(x, gy)
+        return im2col.filter_gradient(x, gy, kernel=kernel, **options)
+
+    def backward(ctx, gw):
+        x, gy = ctx.saved
+        options = {name: value for name, value in ctx.options.items() if name != "kernel"}
+        return (
+            Conv2dInputGradient.apply(gy, gw, size=x.shape[1:3], **options)
+            if ctx.needs[0]
+            else None,
+            Conv2d.apply(x, gw, None, **options) if ctx.needs[1] else None,
+        )
+
+
+def _options(
+    x: Any, kernel: tuple, stride: Any, padding: Any, dilation: Any, groups: int, algorithm: str
+) -> dict[str, Any]:
+    if algorithm not in ALGORITHMS:
+        raise OptionError(
+            f"algorithm: {algorithm!r} is unknown; choose one of {', '.join(ALGORITHMS)}"
+        )
+    if isinstance(groups, bool) or not isinstance(groups, int) or groups < 1:
+        raise OptionError(f"groups: expected an integer of 1 or more, got {groups!r}")
+    stride, dilation = pair(stride, "stride"), pair(dilation, "dilation")
+    return {
+        "stride": stride,
+        "padding": pad_pairs(padding, x.shape[1:3], kernel, stride, dilation),
+        "dilation": dilation,
+        "groups": groups,
+    }
+
+
+def conv2d(
+    x: Tensor,
+    w: Tensor,
+    b: Tensor | None = None,
+    *,
+    stride: Any = 1,
+    padding: Any = 0,
+    dilation: Any = 1,
+    groups: int = 1,
+    algorithm: str = "auto",
+) -> Tensor:
+    """Cross-correlate images with filters (what deep learning calls a convolution).
+
+    Parameters
+    ----------
+    x : Tensor of shape (N, H, W, C)
+    w : Tensor of shape (KH, KW, C / groups, O)
+    b : Tensor of shape (O,), optional
+    stride, dilation : int or pair of int
+        Along the height and the width.
+    padding : int, pair of int, pair of pairs, or {"same", "valid"}
+        Zeros around the images. "same" gives outputs of size ceil(H / stride), ceil(W / stride).
+    groups : int
+        The channels and the filters are split into so many groups that do not see each other.
+    algorithm : {"auto", "im2col"}
+        How it is computed; the result is the same up to rounding.
+
+    Returns
+    -------
+    Tensor of shape (N, OH, OW, O)
+        OH = floor((H + 2 padding - dilation (KH - 1) - 1) / stride) + 1, and OW likewise.
+
+    Raises
+    ------
+    ShapeError
+        The channels differ, or a kernel is larger than the padded image.
+    OptionError
+        An option is out of range.
+    """
+    options = _options(x, w.shape[:2], stride, padding, dilation, groups, algorithm)
+    return Conv2d.apply(x, w, b, **options)
+
+
+def conv_transpose2d(
+    x: Tensor,
+    w: Tensor,
+    b: Tensor | None = None,
+    *,
+    stride: Any = 1,
+    padding: Any = 0,
+    output_padding: Any = 0,
+    dilation: Any = 1,
+    groups: int = 1,
+    algorithm: str = "auto",
+) -> Tensor:
+    """Transposed convolution: what the gradient of :func:`conv2d` does to its output's gradient.
+
+    Parameters
+    ----------
+    x : Tensor of shape (N, H, W, C)
+    w : Tensor of shape (KH, KW, O / groups, C)
+        The filters of the convolution from O to C channels whose adjoint this is.
+    b : Tensor of shape (O,), optional
+    stride, dilation : int or pair of int
+    padding : int, pair of int, or pair of pairs
+        Taken away from the output on each side.
+    output_padding : int or pair of int
+        Rows and columns more at the end, where several sizes would fit the stride.
+    groups : int
+    algorithm : {"auto", "im2col"}
+
+    Returns
+    -------
+    Tensor of shape (N, OH, OW, O)
+        OH = (H - 1) stride - 2 padding + dilation (KH - 1) + output_padding + 1, and OW likewise.
+    """
+    if isinstance(padding, str):
+        raise OptionError(f"padding: a transposed convolution takes numbers, got {padding!r}")
+    _check_images(x.shape)
+    if w.ndim != 4 or w.shape[3] != x.shape[3]:
+        raise ShapeError(
+            f"conv_transpose2d: the filters {w.shape} (KH, KW, O, C) do not fit images of {x.shape[3]} "
+            "channels"
+        )
+    options = _options(x, w.shape[:2], stride, padding, dilation, groups, algorithm)
+    size = transposed_output_size(
+        x.shape[1:3],
+        w.shape[:2],
+        options["stride"],
+        options["padding"],
+        options["dilation"],
+        pair(output_padding, "output_padding", least=0),
+    )
+    y = Conv2dInputGradient.apply(x, w, size=size, **options)
+    return y if b is None else y + b

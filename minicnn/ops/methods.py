@@ -1,0 +1,60 @@
+"""Attach the operations to Tensor as operators and methods, all in one table."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from minicnn import backend as backends
+from minicnn.autograd import Tensor, backward
+from minicnn.ops import activation, arithmetic, broadcast
+
+__all__: list[str] = []
+
+
+def _comparison(name: str) -> Any:
+    def compare(self: Tensor, other: Any) -> Any:
+        if isinstance(other, Tensor):
+            other = other.data
+        elif not isinstance(other, (int, float)) and not backends.is_array(other):
+            return NotImplemented
+        return Tensor(getattr(self.data, name)(other))
+
+    compare.__name__ = name
+    compare.__doc__ = "Compare element by element; the result carries no gradient."
+    return compare
+
+
+METHODS = {
+    "backward": backward,
+    "__add__": arithmetic.add,
+    "__radd__": lambda x, y: arithmetic.add(y, x),
+    "__sub__": arithmetic.subtract,
+    "__rsub__": lambda x, y: arithmetic.subtract(y, x),
+    "__mul__": arithmetic.multiply,
+    "__rmul__": lambda x, y: arithmetic.multiply(y, x),
+    "__truediv__": arithmetic.divide,
+    "__rtruediv__": lambda x, y: arithmetic.divide(y, x),
+    "__pow__": arithmetic.power,
+    "__rpow__": lambda x, y: arithmetic.power(y, x),
+    "__neg__": arithmetic.negative,
+    "__abs__": arithmetic.absolute,
+    "abs": arithmetic.absolute,
+    "clip": arithmetic.clip,
+    "exp": arithmetic.exp,
+    "log": arithmetic.log,
+    "sqrt": arithmetic.sqrt,
+    "erf": arithmetic.erf,
+    "maximum": arithmetic.maximum,
+    "minimum": arithmetic.minimum,
+    "relu": activation.relu,
+    "sigmoid": activation.sigmoid,
+    "tanh": activation.tanh,
+    "expand": broadcast.expand,
+}
+COMPARISONS = ("__lt__", "__le__", "__gt__", "__ge__", "__eq__", "__ne__")
+
+for _name, _function in METHODS.items():
+    setattr(Tensor, _name, _function)
+for _name in COMPARISONS:
+    setattr(Tensor, _name, _comparison(_name))
+Tensor.__hash__ = object.__hash__  # type: ignore[method-assign]  # tensors are told apart by identity

@@ -124,6 +124,10 @@ class Augmentation:
             raise OptionError(
                 f"augmentation: erasing_area {self.erasing_area!r} reaches over 1, the whole image"
             )
+        if not _is_number(self.fill_value):
+            raise OptionError(
+                f"augmentation: fill_value: expected a grey level, got {self.fill_value!r}"
+            )
         if self.fill_mode not in FILL_MODES:
             raise OptionError(
                 f"augmentation: fill_mode {self.fill_mode!r} is unknown; choose one of "

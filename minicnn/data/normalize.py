@@ -156,7 +156,7 @@ class _SetNormalization(Normalization):
         total = np.zeros(images.shape[1:], dtype=np.uint64)
         squares = np.zeros(images.shape[1:], dtype=np.uint64)
         for start in range(0, len(images), ROWS_PER_BLOCK):
-            block = images[start : start + ROWS_PER_BLOCK].astype(np.uint32)
+            block = images[start : start + ROWS_PER_BLOCK].astype(np.uint16)  # holds 255 * 255
             total += block.sum(axis=0, dtype=np.uint64)
             squares += (block * block).sum(axis=0, dtype=np.uint64)
         mean = (total / len(images)).mean(axis=self.over)

@@ -1,9 +1,10 @@
-"""Convolution by im2col: patches are copied into the rows of a matrix, and the work is a matrix product.
+"""Convolution by im2col: patches become the rows of a matrix, and the work a matrix product.
 
-A patch of an (N, H, W, C) image is KH runs of KW * C contiguous numbers, and filters (KH, KW, C, O) are already the
-matrix (KH*KW*C, O), so nothing is transposed. The batch is worked through in chunks of images, so that the patches
-stay in the cache between the copy and the product.
-Source: K. Chellapilla, S. Puri, P. Simard, High Performance Convolutional Neural Networks for Document Processing, 2006.
+A patch of an (N, H, W, C) image is KH runs of KW * C contiguous numbers, and filters (KH, KW, C, O)
+are already the matrix (KH*KW*C, O), so nothing is transposed. The batch is worked through in chunks
+of images, so that the patches stay in the cache between the copy and the product. Source: K.
+Chellapilla, S. Puri, P. Simard, High Performance Convolutional Neural Networks for Document
+Processing, 2006.
 """
 
 from __future__ import annotations
@@ -19,9 +20,11 @@ from minicnn.kernels.sizes import Padding, Pair
 __all__ = ["conv2d", "filter_gradient", "input_gradient", "pad", "patches", "window_slices"]
 
 # Numbers of the patch matrix that a chunk may have: about half of a core's second-level cache, and
-# enough rows that the filters are not read again for a handful of them. A GPU wants few large products.
+# enough rows that the filters are not read again for a handful of them. A GPU wants few large
+# products.
 _CPU_CHUNK, _CPU_ROWS = 1 << 18, 512
 _GPU_CHUNK = 1 << 27
+_SHORT_RUN = 16
 
 
 def pad(x: Any, padding: Padding, value: float = 0) -> Any:
@@ -78,6 +81,10 @@ def _chunks(n: int, rows: int, width: int, on_cpu: bool) -> Iterator[slice]:
 def _rows(view: Any, groups: int) -> Any:
     # Copy patches (N, OH, OW, KH, KW, C) into (M, KH*KW*C), or (G, M, KH*KW*C/G) for groups.
     n, oh, ow, kh, kw, c = view.shape
+    if groups == 1 and kw * c < _SHORT_RUN:
+        # Runs of a few numbers copy slowly; the transposed matrix has runs along the image's rows.
+        columns = backend.xp(view).ascontiguousarray(view.transpose(3, 4, 5, 0, 1, 2))
+        return columns.reshape(kh * kw * c, n * oh * ow).T
     if groups == 1:
         return view.reshape(n * oh * ow, kh * kw * c)
     view = view.reshape(n * oh * ow, kh * kw, groups, c // groups)
@@ -216,7 +223,7 @@ def filter_gradient(
     n, oh, ow, o = gy.shape
     c = x.shape[3]
     padded = pad(x, padding)
-    total = None
+    total: Any = None
     for part in _chunks(n, oh * ow, kernel[0] * kernel[1] * c, xp is np):
         rows = _rows(patches(padded[part], kernel, stride, dilation, (oh, ow)), groups)
         found = xp.matmul(rows.swapaxes(-1, -2), _split(gy[part], groups))

@@ -132,9 +132,7 @@ def _counts(xp: Any, x: Any, geometry: tuple, output: Pair, include_pad: bool) -
     if include_pad or padding == ((0, 0), (0, 0)):
         return kernel[0] * kernel[1]
     axes = []
-    for k, s, (before, _), n, positions in zip(
-        kernel, stride, padding, x, output, strict=True
-    ):
+    for k, s, (before, _), n, positions in zip(kernel, stride, padding, x, output, strict=True):
         first = [p * s - before for p in range(positions)]
         axes.append([min(f + k, n) - max(f, 0) for f in first])
     return np.multiply.outer(axes[0], axes[1])[None, :, :, None]
@@ -160,7 +158,7 @@ def average_pool(
     """
     xp = backend.xp(x)
     padded = pad(x, padding)
-    y = None
+    y: Any = None
     for _, _, where in window_slices(kernel, stride, (1, 1), output):
         if y is None:
             y = padded[where].copy()
@@ -178,7 +176,7 @@ def _divide(xp: Any, values: Any, counts: Any) -> Any:
 def average_scatter(
     gy: Any, *, size: Pair, kernel: Pair, stride: Pair, padding: Padding, include_pad: bool
 ) -> Any:
-    """Share each output's gradient equally among the pixels of its window: the adjoint of average_pool.
+    """Share each output's gradient among the pixels of its window: the adjoint of average_pool.
 
     Parameters
     ----------

@@ -105,7 +105,8 @@ def window_output(
     if extent > padded or size < 1:
         dilated = f" (dilated to {extent})" if dilation > 1 else ""
         raise ShapeError(
-            f"a kernel of {axis} {kernel}{dilated} is larger than the image of {axis} {size} padded to "
+            f"a kernel of {axis} {kernel}{dilated} is larger than the image of {axis} {size} "
+            "padded to "
             f"{padded}; use a smaller kernel, more padding or larger images"
         )
     return (padded - extent) // stride + 1
@@ -172,7 +173,8 @@ def transposed_output_size(
         found = (n - 1) * s - sum(p) + d * (k - 1) + 1 + extra
         if found < 1:
             raise ShapeError(
-                f"a transposed convolution of size {n} with kernel {k} and padding {p} leaves nothing; "
+                f"a transposed convolution of size {n} with kernel {k} and padding {p} leaves "
+                "nothing; "
                 "use less padding"
             )
         result.append(found)

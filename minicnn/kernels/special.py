@@ -8,7 +8,8 @@ from minicnn import backend
 
 __all__ = ["erf"]
 
-# Coefficients of the rational approximations in fdlibm's s_erf.c (Sun Microsystems, 1993), lowest power first.
+# Coefficients of the rational approximations in fdlibm's s_erf.c (Sun Microsystems, 1993), lowest
+# power first.
 _SMALL = (
     (
         1.28379167095512558561e-01,

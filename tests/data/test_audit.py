@@ -6,7 +6,7 @@ import os
 import numpy as np
 import pytest
 
-from minicnn.data.audit import audit, drop_duplicates
+from minicnn.data.auditing import audit, drop_duplicates
 from minicnn.data.face_dataset import FaceDataset
 from minicnn.data.fer2013 import load
 

@@ -1,0 +1,182 @@
+"""Per-channel sums and multiply-adds for normalisation, in few passes over memory."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Iterator
+from typing import Any
+
+from minicnn import backend
+
+__all__ = ["combine", "gradient_sums", "moments", "scale_shift"]
+
+# On a CPU the blocks of two or three arrays should stay in a core's cache: 2**16 elements were best
+# of 2**14 to 2**17 for (73728, 32) float32.
+ELEMENTS_PER_BLOCK = 2**16
+# NumPy starts an inner loop for every row of a broadcast: a few channels are too short for one.
+ELEMENTS_PER_LINE = 2**12
+
+
+def moments(x: Any) -> tuple[Any, Any]:
+    """Return the mean and the biased variance of each channel.
+
+    The corrected two-pass algorithm: the second pass sums deviations from the rounded mean, and
+    what they miss of adding up to zero corrects both results. It is sound for means far from zero.
+
+    Parameters
+    ----------
+    x : array of shape (M, C)
+
+    Returns
+    -------
+    mean, variance : float64 arrays of shape (C,)
+
+    References
+    ----------
+    Chan, Golub, LeVeque: Algorithms for computing the sample variance, 1983, equation 1.7.
+    """
+    xp = backend.xp(x)
+    m, c = x.shape
+    lines = _lines(x)
+    centre = (_fold(lines.sum(axis=0), c) / m).astype(x.dtype)
+    centre_line = _repeat(centre, lines)
+    first = second = None
+    for part, deviation in _blocks(lines):
+        xp.subtract(lines[part], centre_line, out=deviation)
+        first = _add(first, _fold(deviation.sum(axis=0), c))
+        deviation *= deviation
+        second = _add(second, _fold(deviation.sum(axis=0), c))
+    rest = first / m
+    return centre + rest, second / m - rest * rest
+
+
+def scale_shift(x: Any, scale: Any, shift: Any = None) -> Any:
+    """Return x * scale + shift, where the scale and the shift belong to the last axis.
+
+    Parameters
+    ----------
+    x : array of shape (M, C)
+    scale : array of shape (C,)
+    shift : array of shape (C,), optional
+
+    Returns
+    -------
+    array of shape (M, C)
+    """
+    xp = backend.xp(x)
+    y = xp.empty(x.shape, dtype=x.dtype)
+    lines, output = _lines(x), _lines(y)
+    scale = _repeat(scale, lines)
+    shift = None if shift is None else _repeat(shift, lines)
+    for part in _parts(lines):
+        block = output[part]
+        xp.multiply(lines[part], scale, out=block)
+        if shift is not None:
+            block += shift
+    return y
+
+
+def gradient_sums(gy: Any, x: Any, centre: Any = None) -> tuple[Any, Any]:
+    """Return the sums of gy and of gy * (x - centre) for each channel.
+
+    Parameters
+    ----------
+    gy, x : arrays of shape (M, C)
+    centre : float64 array of shape (C,), optional
+        Taking it off x first keeps the digits that ``sum(gy * x) - centre * sum(gy)`` would lose.
+
+    Returns
+    -------
+    sums, products : float64 arrays of shape (C,)
+    """
+    xp = backend.xp(gy, x)
+    c = x.shape[1]
+    g_lines, x_lines = _lines(gy), _lines(x)
+    rounded = None if centre is None else centre.astype(x.dtype)
+    centre_line = None if rounded is None else _repeat(rounded, x_lines)
+    sums = products = None
+    for part, product in _blocks(g_lines):
+        block = g_lines[part]
+        if centre_line is None:
+            xp.multiply(x_lines[part], block, out=product)
+        else:
+            xp.subtract(x_lines[part], centre_line, out=product)
+            product *= block
+        products = _add(products, _fold(product.sum(axis=0), c))
+        sums = _add(sums, _fold(block.sum(axis=0), c))
+    if rounded is not None:
+        products = products - (centre - rounded) * sums
+    return sums, products
+
+
+def combine(gy: Any, x: Any, a: Any, b: Any, c: Any) -> Any:
+    """Return a * gy + b * x + c, where a, b and c belong to the last axis.
+
+    Parameters
+    ----------
+    gy, x : arrays of shape (M, C)
+    a, b, c : arrays of shape (C,)
+
+    Returns
+    -------
+    array of shape (M, C)
+    """
+    xp = backend.xp(gy, x)
+    gx = xp.empty(x.shape, dtype=x.dtype)
+    g_lines, x_lines, output = _lines(gy), _lines(x), _lines(gx)
+    a, b, c = _repeat(a, output), _repeat(b, output), _repeat(c, output)
+    for part, product in _blocks(output):
+        block = output[part]
+        xp.multiply(g_lines[part], a, out=block)
+        xp.multiply(x_lines[part], b, out=product)
+        block += product
+        block += c
+    return gx
+
+
+@functools.lru_cache(maxsize=256)
+def _rows_per_line(m: int, c: int) -> int:
+    """Return the largest divisor of m with which that many rows of c are no longer than a line."""
+    return next((k for k in range(min(m, ELEMENTS_PER_LINE // max(c, 1)), 1, -1) if m % k == 0), 1)
+
+
+def _lines(x: Any) -> Any:
+    """View (M, C) as (M / k, k * C) on a CPU, so that NumPy's inner loops are long."""
+    m, c = x.shape
+    k = _rows_per_line(m, c) if backend.name_of(x) == "numpy" else 1
+    return x.reshape(m // k, k * c)
+
+
+def _repeat(values: Any, lines: Any) -> Any:
+    """Repeat the (C,) values of the channels along a line."""
+    return backend.xp(values).tile(values, lines.shape[1] // values.shape[0])
+
+
+def _fold(sums: Any, c: int) -> Any:
+    """Add up the sums of a line, (k * C,), to those of the channels, (C,), in float64."""
+    wide = "float64" if sums.dtype.kind == "f" else sums.dtype
+    return sums.reshape(-1, c).sum(axis=0, dtype=wide)
+
+
+def _add(total: Any, more: Any) -> Any:
+    return more if total is None else total + more
+
+
+def _parts(lines: Any) -> Iterator[slice]:
+    # At least one, for sums of nothing.
+    count, length = lines.shape
+    step = count if backend.name_of(lines) != "numpy" else math.ceil(ELEMENTS_PER_BLOCK / length)
+    for start in range(0, max(count, 1), max(step, 1)):
+        yield slice(start, min(start + step, count))
+
+
+def _blocks(lines: Any) -> Iterator[tuple[slice, Any]]:
+    """Give the parts that fit the cache, each with scratch memory of its size."""
+    scratch = None
+    for part in _parts(lines):
+        if scratch is None:
+            scratch = backend.xp(lines).empty(
+                (part.stop - part.start, lines.shape[1]), dtype=lines.dtype
+            )
+        yield part, scratch[: part.stop - part.start]

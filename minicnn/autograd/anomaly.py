@@ -1,4 +1,4 @@
-"""Anomaly mode: find the operation in which the first NaN arose, and saved arrays changed unseen."""
+"""Anomaly mode: find the operation in which the first NaN arose, and unseen changes of arrays."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ __all__ = ["detect_anomaly"]
 def detect_anomaly() -> Iterator[None]:
     """Stop at the operation, forward or backward, whose result first holds a NaN.
 
-    Saved arrays are also compared by checksum, so that a change through ``tensor.data`` is caught. Every result is read on the
-    host: for finding faults, not for training.
+    Saved arrays are also compared by checksum, so that a change through ``tensor.data`` is caught.
+    Every result is read on the host: for finding faults, not for training.
 
     Raises
     ------
@@ -49,7 +49,8 @@ def _refuse_nan(operation: Any, inputs: tuple, options: dict, output: Tensor) ->
     inherited = any(isinstance(value, Tensor) and has_nan(value.data) for value in inputs)
     origin = "came in with an input" if inherited else "arose here"
     raise NotANumberError(
-        f"{operation.name}: its result holds NaN, which {origin}; inputs: {described}; options: {options}"
+        f"{operation.name}: its result holds NaN, which {origin}; inputs: {described}; options: "
+        f"{options}"
     )
 
 

@@ -1,4 +1,4 @@
-"""What an operation declares beside its functions: samples to test it with, errors, and its cost."""
+"""What an operation declares beside its functions: samples to test it with, errors, its cost."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The backward pass: gradients flow from outputs to leaves, latest operation first, without recursion."""
+"""The backward pass: from outputs to leaves, latest operation first, without recursion."""
 
 from __future__ import annotations
 
@@ -38,6 +38,7 @@ class _Pass:
         self.pending: dict[Node, Tensor] = {}
         self.leaves: dict[int, tuple[Tensor, Tensor]] = {}
         self.watched: dict[Node, Tensor] = {}  # complete gradients of nodes that were asked for
+        self.owners: dict[int, Any] = {}  # the arrays that own the memory of gradients given away
 
     def deliver(self, tensor: Tensor, gradient: Tensor) -> None:
         """Add a gradient to what has arrived at a tensor."""
@@ -64,8 +65,10 @@ class _Pass:
                     gradient = _call_hooks(node.hooks, gradient)
                 if node in self.target_nodes:
                     self.watched[node] = gradient
-                if node.retain is not None and (kept := node.retain()) is not None:
-                    _accumulate(kept, gradient)
+                if self.needed is None and node.retain is not None:
+                    kept = node.retain()
+                    if kept is not None:
+                        self.accumulate(kept, gradient)
                 self.visit(node, gradient)
             for key, (leaf, gradient) in self.leaves.items():
                 if leaf._hooks:
@@ -83,10 +86,13 @@ class _Pass:
                 "pass retain_graph=True to the first one to go through the graph twice"
             )
         inputs = node.inputs
+        recorded = needs = node.needs
         if self.needed is not None:
-            node.needs = tuple([self._wants(value) for value in inputs])
-        gradients = node.operation.gradients(node, gradient)
-        needs = node.needs
+            needs = node.needs = tuple([self._wants(value) for value in inputs])
+        try:
+            gradients = node.operation.gradients(node, gradient)
+        finally:
+            node.needs = recorded  # another pass may want more
         if not self.retain_graph:
             node.release()
         for position, value in enumerate(inputs):
@@ -97,12 +103,30 @@ class _Pass:
                 continue
             if found.data.shape != value.data.shape:
                 raise GradientError(
-                    f"{node.operation.name}: its backward gave a gradient of shape {found.shape} for "
+                    f"{node.operation.name}: its backward gave a gradient of shape {found.shape} "
+                    "for "
                     f"input {position} of shape {value.shape}"
                 )
             if mode.anomaly:
                 _refuse_nan(node, position, found)
             self.deliver(value, found)
+
+    def accumulate(self, tensor: Tensor, gradient: Tensor) -> None:
+        """Add a gradient to a tensor's ``grad``, which shares its memory with no other one."""
+        if tensor.grad is not None:
+            tensor.grad = tensor.grad + gradient
+            return
+        if not self.create_graph:
+            owner = _owner(gradient.data)
+            repeated = any(
+                stride == 0 and size > 1
+                for stride, size in zip(gradient.data.strides, gradient.shape, strict=True)
+            )
+            if repeated or id(owner) in self.owners:
+                gradient = wrap(gradient.data.copy())
+            else:
+                self.owners[id(owner)] = owner
+        tensor.grad = gradient
 
     def _wants(self, value: Any) -> bool:
         if not isinstance(value, Tensor) or not value.requires_grad:
@@ -115,21 +139,31 @@ class _Pass:
 def _call_hooks(hooks: dict, gradient: Tensor) -> Tensor:
     for hook in tuple(hooks.values()):
         replaced = hook(gradient)
-        if replaced is not None:
-            gradient = replaced
+        if replaced is None:
+            continue
+        if not isinstance(replaced, Tensor) or replaced.data.shape != gradient.data.shape:
+            found = f"{type(replaced).__name__} of shape {getattr(replaced, 'shape', None)}"
+            raise GradientError(
+                f"a hook must return None or a Tensor of the gradient's shape {gradient.shape}, "
+                f"not a {found}"
+            )
+        gradient = replaced
     return gradient
 
 
-def _accumulate(tensor: Tensor, gradient: Tensor) -> None:
-    # A fresh sum: the arrays may be shared with other gradients.
-    tensor.grad = gradient if tensor.grad is None else tensor.grad + gradient
+def _owner(array: Any) -> Any:
+    # The array whose memory a view, or a view of views, looks at.
+    while getattr(array, "base", None) is not None:
+        array = array.base
+    return array
 
 
 def _refuse_nan(node: Node, position: int, gradient: Tensor) -> None:
     xp = backends.xp(gradient.data)
     if not bool(xp.isfinite(gradient.data).all()):
         raise NotANumberError(
-            f"{node.operation.name}: the backward pass gave a gradient with NaN or infinity for input "
+            f"{node.operation.name}: the backward pass gave a gradient with NaN or infinity for "
+            "input "
             f"{position} (shape {gradient.shape}, options {node.options})"
         )
 
@@ -145,13 +179,15 @@ def _start(outputs: Sequence[Tensor], gradients: Sequence[Any] | None, what: str
             raise TypeError(f"{what}: expected a Tensor, got {type(output).__name__}")
         if not output.requires_grad:
             raise GradientError(
-                f"{what}: the output requires no gradient; none of its inputs has requires_grad=True, "
+                f"{what}: the output requires no gradient; none of its inputs has "
+                "requires_grad=True, "
                 "or it was made inside no_grad()"
             )
         if gradient is None:
             if output.data.size != 1:
                 raise GradientError(
-                    f"{what}: the output has shape {output.shape}; only a single number has a gradient "
+                    f"{what}: the output has shape {output.shape}; only a single number has a "
+                    "gradient "
                     "by itself: sum it up, or give the gradient of each element"
                 )
             gradient = wrap(backends.xp(output.data).ones_like(output.data))
@@ -159,7 +195,8 @@ def _start(outputs: Sequence[Tensor], gradients: Sequence[Any] | None, what: str
             gradient = Tensor(backends.asarray(gradient, output.backend, dtype=output.dtype))
         if gradient.shape != output.shape or gradient.dtype != output.dtype:
             raise ShapeError(
-                f"{what}: the output is {output.dtype} of shape {output.shape}, the gradient given for it "
+                f"{what}: the output is {output.dtype} of shape {output.shape}, the gradient "
+                "given for it "
                 f"{gradient.dtype} of shape {gradient.shape}"
             )
         result.append(gradient)
@@ -190,15 +227,18 @@ def backward(
     Raises
     ------
     GradientError
-        The output requires no gradient, is not a single number, was passed through before, or an array
-        that the pass needs was changed in place.
+        The output requires no gradient, is not a single number, was passed through before, or an
+        array that the pass needs was changed in place.
     """
     retain = create_graph if retain_graph is None else retain_graph
     run = _Pass(create_graph, retain)
-    run.deliver(output, _start([output], [gradient], "backward")[0])
+    first = _start([output], [gradient], "backward")[0]
+    owner = _owner(first.data)
+    run.owners[id(owner)] = owner  # it may be the caller's
+    run.deliver(output, first)
     run.run()
     for leaf, total in run.leaves.values():
-        _accumulate(leaf, total)
+        run.accumulate(leaf, total)
 
 
 def grad(
@@ -216,7 +256,8 @@ def grad(
     ----------
     outputs : Tensor or sequence of Tensor
     inputs : Tensor or sequence of Tensor
-        Leaves or results; only the part of the graph between them and the outputs is worked through.
+        Leaves or results; only the part of the graph between them and the outputs is worked
+        through.
     grad_outputs : Tensor or sequence of (Tensor or None), optional
         Gradients of the outputs, 1 for those of one element.
     retain_graph, create_graph : bool
@@ -249,7 +290,8 @@ def grad(
             found = run.leaves.get(id(value), (None, None))[1]
         if found is None and not allow_unused:
             raise GradientError(
-                f"grad: the outputs do not depend on input {position}; pass allow_unused=True to get None"
+                f"grad: the outputs do not depend on input {position}; pass allow_unused=True to "
+                "get None"
             )
         result.append(found)
     return tuple(result)

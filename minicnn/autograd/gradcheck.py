@@ -110,7 +110,7 @@ def gradcheck(
 def gradgradcheck(
     function: Callable[..., Any], inputs: Sequence[Any], *, seed: int = 0, **settings: Any
 ) -> bool:
-    """Check second derivatives: the gradients that ``grad(..., create_graph=True)`` gives, as a function.
+    """Check second derivatives: the gradients, recorded themselves, taken as a function.
 
     Parameters
     ----------

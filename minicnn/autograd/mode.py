@@ -1,4 +1,4 @@
-"""The switches of the tape, one set a thread: whether operations are recorded, and who watches them."""
+"""The switches of the tape, one set a thread: whether operations are recorded, who watches."""
 
 from __future__ import annotations
 
@@ -48,12 +48,12 @@ class _Switch:
 
 
 def no_grad() -> _Switch:
-    """Record nothing inside: results do not require gradients. A context manager and a decorator."""
+    """Record nothing inside, so that no result requires a gradient: ``with`` or decorator."""
     return _Switch(False)
 
 
 def enable_grad() -> _Switch:
-    """Record again inside a :func:`no_grad` block. A context manager and a decorator."""
+    """Record again inside a :func:`no_grad` block: ``with`` or decorator."""
     return _Switch(True)
 
 

@@ -1,4 +1,4 @@
-"""Operation: how a differentiable operation is declared, the table of all of them, and recording."""
+"""Operation: how a differentiable operation is declared, the table of them all, and recording."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class Node:
         self.released = False
         self.hooks: dict[int, Callable[..., Any]] | None = None
         self.retain: Any = None
-        self.output_version: list[int] | None = None
+        self.output_version: list[int] = [0]
         self._arrays: tuple = ()
         self._sources: tuple[int, ...] = ()
         self._versions: tuple[int, ...] = ()
@@ -116,7 +116,7 @@ class Node:
             changed = False
         origin: Any = None
         if source == _OUTPUT:
-            changed = changed or self.output_version[0] != self._versions[position]  # type: ignore[index]
+            changed = changed or self.output_version[0] != self._versions[position]
         elif source != _CONSTANT:
             origin = self.inputs[source]
             if not isinstance(origin, Tensor):
@@ -126,7 +126,8 @@ class Node:
         if changed:
             what = {_OUTPUT: "its output", _CONSTANT: "an array"}.get(source, f"its input {source}")
             raise GradientError(
-                f"{self.operation.name}: {what}, which the backward pass needs, was changed in place "
+                f"{self.operation.name}: {what}, which the backward pass needs, was changed in "
+                "place "
                 "after the operation; change it after backward(), or work on a copy"
             )
         return origin
@@ -157,7 +158,7 @@ class Node:
         return tuple(result)
 
     def release(self) -> None:
-        """Drop the inputs and all that was saved; the tape behind is freed if nobody else holds it."""
+        """Drop the inputs and all that was saved, so that the tape behind is freed."""
         self.released = True
         self.inputs = ()
         self._arrays = ()
@@ -182,6 +183,10 @@ class Operation:
     It may have ``backward_kernel(ctx, gy)``: the same on plain arrays in fewer passes, used when no
     graph of the gradient is asked for. The tests check that both agree.
 
+    Two more attributes are for exceptions: ``converts = True`` says that the output may have
+    another floating-point type than the inputs; ``uncounted`` is the reason why ``forward`` cannot
+    be run on arrays of counting scalars, by which the tests check ``cost``.
+
     Parameters
     ----------
     name : str
@@ -192,6 +197,8 @@ class Operation:
 
     name: ClassVar[str] = ""
     view: ClassVar[bool] = False
+    converts: ClassVar[bool] = False
+    uncounted: ClassVar[str] = ""
     samples: ClassVar[tuple[Sample, ...]]
     errors: ClassVar[tuple[ErrorSample, ...]]
     shape: ClassVar[Callable[..., tuple[int, ...]]]
@@ -232,9 +239,8 @@ class Operation:
         """Return the gradients of the inputs, a Tensor or None for each."""
         if cls.backward_kernel is not None and not mode.recording:
             found = cls.backward_kernel(node, gradient.data)
-            if type(found) is tuple:
-                return tuple([None if array is None else wrap(array) for array in found])
-            return (wrap(found),)
+            found = found if type(found) is tuple else (found,)
+            return tuple([None if array is None else wrap(_as_array(array)) for array in found])
         found = cls.backward(node, gradient)
         return found if type(found) is tuple else (found,)
 
@@ -279,18 +285,25 @@ class Operation:
                     dtype = array.dtype
                 elif dtype != array.dtype:
                     raise DTypeError(
-                        f"{cls.name}: {dtype} and {array.dtype} are mixed; convert one of them with "
+                        f"{cls.name}: {dtype} and {array.dtype} are mixed; convert one of them "
+                        "with "
                         ".astype(...)"
                     )
         cls.check(arrays, options)
         node = Node(cls, inputs, options)
         result = cls.forward(node, *arrays, **options)
-        if isinstance(result, np.generic):  # NumPy makes scalars of arrays without axes
-            scalar, result = result, np.asarray(result)
+        if isinstance(result, np.generic):
+            scalar, result = result, _as_array(result)
             node.save(*[result if saved is scalar else saved for saved in node._arrays])
-        if dtype is not None and result.dtype.kind == "f" and result.dtype != dtype:
+        if (
+            dtype is not None
+            and result.dtype.kind == "f"
+            and result.dtype != dtype
+            and not cls.converts
+        ):
             raise DTypeError(
-                f"{cls.name}: inputs of type {', '.join(str(getattr(a, 'dtype', a)) for a in arrays)} "
+                f"{cls.name}: inputs of type "
+                f"{', '.join(str(getattr(a, 'dtype', a)) for a in arrays)} "
                 f"would give {result.dtype}; convert the integers with .astype('{dtype}')"
             )
         output = wrap(result)
@@ -305,7 +318,8 @@ class Operation:
 
 
 def _as_input(name: str, value: Any) -> Any:
-    # Arrays become constants, NumPy's scalars plain numbers (which take the type of what they meet).
+    # Arrays become constants, NumPy's scalars plain numbers (which take the type of what they
+    # meet).
     if isinstance(value, (Tensor, int, float)) or value is None:
         return value if not isinstance(value, np.generic) else value.item()
     if isinstance(value, np.generic):
@@ -318,10 +332,15 @@ def _as_input(name: str, value: Any) -> Any:
     )
 
 
+def _as_array(value: Any) -> Any:
+    # NumPy makes scalars of arrays without axes.
+    return np.asarray(value) if isinstance(value, np.generic) else value
+
+
 def _checksum(array: Any) -> int:
     if not backends.is_array(array):
         return 0
-    return zlib.crc32(np.ascontiguousarray(backends.to_numpy(array)))
+    return zlib.crc32(np.ascontiguousarray(backends.to_numpy(array)).data)
 
 
 def _same_backend(name: str, arrays: list) -> None:

@@ -181,7 +181,8 @@ class Tensor:
         Raises
         ------
         GradientError
-            The tensor is part of a recorded computation, or requires a gradient outside ``no_grad``.
+            The tensor is part of a recorded computation, or requires a gradient outside
+            ``no_grad``.
         """
         self[...] = values
         return self

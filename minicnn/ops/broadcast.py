@@ -19,7 +19,8 @@ def _repeated(small: tuple[int, ...], large: tuple[int, ...]) -> tuple[int, ...]
     extra = len(large) - len(small)
     if extra < 0 or any(a not in (1, b) for a, b in zip(small, large[extra:], strict=True)):
         raise ShapeError(
-            f"{small} cannot be repeated to {large}: from the last axis backwards, sizes must be equal "
+            f"{small} cannot be repeated to {large}: from the last axis backwards, sizes must be "
+            "equal "
             "or 1 in the smaller shape"
         )
     return tuple(
@@ -117,7 +118,7 @@ def expand(x: Any, shape: tuple[int, ...]) -> Tensor:
 
 
 def sum_to(x: Any, shape: tuple[int, ...]) -> Tensor:
-    """Sum a tensor to a shape from which it could have been repeated: the adjoint of :func:`expand`.
+    """Sum a tensor to a shape it could have been repeated from: the adjoint of :func:`expand`.
 
     Parameters
     ----------

@@ -22,7 +22,12 @@ __all__ = ["ALGORITHMS", "conv2d", "conv_transpose2d"]
 
 ALGORITHMS = ("auto", "im2col")
 
-_PLAIN = {"stride": (1, 1), "padding": ((0, 0), (0, 0)), "dilation": (1, 1), "groups": 1}
+_PLAIN: dict[str, Any] = {
+    "stride": (1, 1),
+    "padding": ((0, 0), (0, 0)),
+    "dilation": (1, 1),
+    "groups": 1,
+}
 _PADDED = {**_PLAIN, "padding": ((1, 1), (1, 1))}
 _STRIDED = {**_PLAIN, "stride": (2, 1), "padding": ((1, 0), (2, 1))}
 _DILATED = {**_PLAIN, "dilation": (2, 1), "padding": ((1, 1), (0, 0))}
@@ -50,7 +55,8 @@ def _check_filters(w: tuple, channels: int, groups: int, what: str) -> None:
     if w[2] * groups != channels:
         grouped = f" in each of {groups} groups" if groups > 1 else ""
         raise ShapeError(
-            f"the filters {w} expect {w[2]}{grouped} input channels, the {what} have {channels} channels"
+            f"the filters {w} expect {w[2]}{grouped} input channels, the {what} have {channels} "
+            "channels"
         )
 
 
@@ -110,7 +116,9 @@ class Conv2d(Operation, name="conv2d"):
 
     def forward(ctx, x, w, b, **options):
         ctx.save(x, w)
-        output = _output(x.shape, w.shape, options["stride"], options["padding"], options["dilation"])
+        output = _output(
+            x.shape, w.shape, options["stride"], options["padding"], options["dilation"]
+        )
         return im2col.conv2d(x, w, b, output=output, **options)
 
     def backward(ctx, gy):
@@ -187,7 +195,7 @@ class Conv2dInputGradient(Operation, name="conv2d_input_gradient"):
 
 
 class Conv2dFilterGradient(Operation, name="conv2d_filter_gradient"):
-    """Correlate images (N, H, W, C) with gy (N, OH, OW, O): the adjoint of conv2d in its filters."""
+    """Correlate images (N, H, W, C) with gy (N, OH, OW, O): adjoint of conv2d in its filters."""
 
     samples = (
         Sample(((2, 4, 5, 3), (2, 2, 4, 4)), kernel=(3, 2), **_PLAIN),
@@ -345,13 +353,14 @@ def conv_transpose2d(
     _check_images(x.shape)
     if w.ndim != 4 or w.shape[3] != x.shape[3]:
         raise ShapeError(
-            f"conv_transpose2d: the filters {w.shape} (KH, KW, O, C) do not fit images of {x.shape[3]} "
+            f"conv_transpose2d: the filters {w.shape} (KH, KW, O, C) do not fit images of "
+            f"{x.shape[3]} "
             "channels"
         )
     options = _options(x, w.shape[:2], stride, padding, dilation, groups, algorithm)
     size = transposed_output_size(
-        x.shape[1:3],
-        w.shape[:2],
+        (x.shape[1], x.shape[2]),
+        (w.shape[0], w.shape[1]),
         options["stride"],
         options["padding"],
         options["dilation"],

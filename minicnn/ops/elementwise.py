@@ -34,7 +34,8 @@ def broadcast_shape(*shapes: Any, **options: Any) -> tuple[int, ...]:
     except ValueError:
         listed = " and ".join(map(str, shapes))
         raise ShapeError(
-            f"shapes {listed} do not broadcast: from the last axis backwards, sizes must be equal or 1"
+            f"shapes {listed} do not broadcast: from the last axis backwards, sizes must be "
+            "equal or 1"
         ) from None
 
 
@@ -53,21 +54,23 @@ def _cost(per_element: Cost, *shapes: Any, **options: Any) -> Cost:
 class Elementwise(Operation):
     """An operation on each element by itself, whose inputs broadcast against each other.
 
-    A subclass declares ``scalar`` (the function of Python numbers that every element must equal) and
-    ``per_element`` (its :class:`Cost`); reference, shape and cost follow.
+    A subclass declares ``scalar`` (the function of Python numbers that every element must equal)
+    and ``per_element`` (its :class:`Cost`), or ``cost`` where that depends on the options;
+    reference, shape and the cost of the whole follow.
     """
 
     scalar: ClassVar[Callable[..., float]]
     per_element: ClassVar[Cost] = Cost(functions=1)
-    errors = ()
-    samples = UNARY_SAMPLES
+    errors: ClassVar[tuple[ErrorSample, ...]] = ()
+    samples: ClassVar[tuple[Sample, ...]] = UNARY_SAMPLES
     shape = broadcast_shape
 
     def __init_subclass__(cls, *, name: str = "", **keywords: Any) -> None:
         if name:
             cls.scalar = staticmethod(cls.scalar)
             cls.reference = functools.partial(_reference, cls.scalar)
-            cls.cost = functools.partial(_cost, cls.per_element)
+            if "cost" not in cls.__dict__:
+                cls.cost = functools.partial(_cost, cls.per_element)
         super().__init_subclass__(name=name, **keywords)
 
     @classmethod

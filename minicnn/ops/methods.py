@@ -6,7 +6,17 @@ from typing import Any
 
 from minicnn import backend as backends
 from minicnn.autograd import Tensor, backward
-from minicnn.ops import activation, arithmetic, broadcast
+from minicnn.ops import (
+    activation,
+    arithmetic,
+    broadcast,
+    convert,
+    indexing,
+    linalg,
+    reduce,
+    shape,
+)
+from minicnn.ops.softmax import log_softmax, softmax
 
 __all__: list[str] = []
 
@@ -50,6 +60,35 @@ METHODS = {
     "sigmoid": activation.sigmoid,
     "tanh": activation.tanh,
     "expand": broadcast.expand,
+    "__getitem__": indexing.getitem,
+    "__matmul__": linalg.matmul,
+    "__rmatmul__": lambda x, y: linalg.matmul(y, x),
+    "matmul": linalg.matmul,
+    "sum": reduce.sum,
+    "mean": reduce.mean,
+    "var": reduce.var,
+    "std": reduce.std,
+    "max": reduce.max,
+    "min": reduce.min,
+    "argmax": reduce.argmax,
+    "argmin": reduce.argmin,
+    "logsumexp": reduce.logsumexp,
+    "softmax": softmax,
+    "log_softmax": log_softmax,
+    "reshape": shape.reshape,
+    "flatten": shape.flatten,
+    "squeeze": shape.squeeze,
+    "unsqueeze": shape.unsqueeze,
+    "permute": shape.permute,
+    "transpose": shape.transpose,
+    "T": property(shape.transpose, doc="The tensor with its axes in reverse order; a view."),
+    "flip": shape.flip,
+    "pad": shape.pad,
+    "astype": convert.astype,
+    "float": lambda x: convert.astype(x, "float32"),
+    "double": lambda x: convert.astype(x, "float64"),
+    "to": convert.to,
+    "clone": convert.clone,
 }
 COMPARISONS = ("__lt__", "__le__", "__gt__", "__ge__", "__eq__", "__ne__")
 

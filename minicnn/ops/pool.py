@@ -20,14 +20,30 @@ __all__ = [
     "global_avg_pool2d",
     "global_max_pool2d",
     "max_pool2d",
+    "pool_padding",
 ]
 
-_TWO = {"kernel": (2, 2), "stride": (2, 2), "padding": ((0, 0), (0, 0)), "dilation": (1, 1)}
-_OVERLAP = {"kernel": (3, 2), "stride": (1, 2), "padding": ((1, 1), (1, 0)), "dilation": (1, 1)}
-_DILATED = {"kernel": (2, 2), "stride": (2, 1), "padding": ((0, 0), (0, 0)), "dilation": (2, 1)}
-_AVERAGE = {**_TWO, "include_pad": True}
-_AVERAGE_OVERLAP = {**_OVERLAP, "include_pad": True}
-_AVERAGE_INSIDE = {**_OVERLAP, "include_pad": False}
+_TWO: dict[str, Any] = {
+    "kernel": (2, 2),
+    "stride": (2, 2),
+    "padding": ((0, 0), (0, 0)),
+    "dilation": (1, 1),
+}
+_OVERLAP: dict[str, Any] = {
+    "kernel": (3, 2),
+    "stride": (1, 2),
+    "padding": ((1, 1), (1, 0)),
+    "dilation": (1, 1),
+}
+_DILATED: dict[str, Any] = {
+    "kernel": (2, 2),
+    "stride": (2, 1),
+    "padding": ((0, 0), (0, 0)),
+    "dilation": (2, 1),
+}
+_AVERAGE: dict[str, Any] = {**_TWO, "include_pad": True}
+_AVERAGE_OVERLAP: dict[str, Any] = {**_OVERLAP, "include_pad": True}
+_AVERAGE_INSIDE: dict[str, Any] = {**_OVERLAP, "include_pad": False}
 for _options in (_AVERAGE, _AVERAGE_OVERLAP, _AVERAGE_INSIDE):
     del _options["dilation"]
 
@@ -88,16 +104,25 @@ class MaxPool2d(Operation, name="max_pool2d"):
 
 
 class MaxPool2dGradient(Operation, name="max_pool2d_gradient"):
-    """Send gy (N, OH, OW, C) to the pixels at given places of the windows: adjoint of max_pool2d_at."""
+    """Send gy (N, OH, OW, C) to given places of the windows: the adjoint of max_pool2d_at."""
 
     samples = (
         Sample(((2, 2, 2, 2), (2, 2, 2, 2)), integers={1: 4}, size=(4, 5), **_TWO),
-        Sample(((1, 5, 3, 2), (1, 5, 3, 2)), integers={1: 6}, size=(5, 6), **{**_OVERLAP, "padding": ((1, 1), (0, 1))}),  # fmt: skip
+        Sample(
+            ((1, 5, 3, 2), (1, 5, 3, 2)),
+            integers={1: 6},
+            size=(5, 6),
+            **{**_OVERLAP, "padding": ((1, 1), (0, 1))},
+        ),
         Sample(((1, 2, 3, 2), (1, 2, 3, 2)), integers={1: 4}, size=(5, 4), **_DILATED),
     )
     errors = (
-        ErrorSample(((2, 3, 2, 2), (2, 3, 2, 2)), integers={1: 4}, match="outputs", size=(4, 5), **_TWO),  # fmt: skip
-        ErrorSample(((2, 2, 2, 2), (2, 2, 2, 1)), integers={1: 4}, match="index", size=(4, 5), **_TWO),  # fmt: skip
+        ErrorSample(
+            ((2, 3, 2, 2), (2, 3, 2, 2)), integers={1: 4}, match="outputs", size=(4, 5), **_TWO
+        ),
+        ErrorSample(
+            ((2, 2, 2, 2), (2, 2, 2, 1)), integers={1: 4}, match="index", size=(4, 5), **_TWO
+        ),
     )
 
     def shape(gy, index, *, size, **options):
@@ -133,7 +158,11 @@ class MaxPool2dAt(Operation, name="max_pool2d_at"):
 
     samples = (
         Sample(((2, 4, 5, 2), (2, 2, 2, 2)), integers={1: 4}, **_TWO),
-        Sample(((1, 5, 6, 2), (1, 5, 3, 2)), integers={1: 6}, **{**_OVERLAP, "padding": ((1, 1), (0, 1))}),  # fmt: skip
+        Sample(
+            ((1, 5, 6, 2), (1, 5, 3, 2)),
+            integers={1: 6},
+            **{**_OVERLAP, "padding": ((1, 1), (0, 1))},
+        ),
         Sample(((1, 5, 4, 2), (1, 2, 3, 2)), integers={1: 4}, **_DILATED),
     )
     errors = (ErrorSample(((2, 4, 5, 2), (2, 3, 2, 2)), integers={1: 4}, match="index", **_TWO),)
@@ -200,7 +229,7 @@ class AvgPool2d(Operation, name="avg_pool2d"):
 
 
 class AvgPool2dGradient(Operation, name="avg_pool2d_gradient"):
-    """Share gy (N, OH, OW, C) equally among the pixels of each window: the adjoint of avg_pool2d."""
+    """Share gy (N, OH, OW, C) among the pixels of each window: the adjoint of avg_pool2d."""
 
     samples = (
         Sample(((2, 2, 2, 2),), size=(4, 5), **_AVERAGE),
@@ -239,19 +268,26 @@ class AvgPool2dGradient(Operation, name="avg_pool2d_gradient"):
         return AvgPool2d.apply(gx, **options)
 
 
+def pool_padding(padding: Any, size: Pair, kernel: Pair, stride: Pair, dilation: Pair) -> Padding:
+    """Make any way to say a pooling's padding into pairs, and refuse windows outside the image."""
+    pads = pad_pairs(padding, size, kernel, stride, dilation)
+    for k, d, (before, after) in zip(kernel, dilation, pads, strict=True):
+        if 2 * max(before, after) > d * (k - 1) + 1:
+            raise OptionError(
+                f"padding: {padding!r} is more than half of the kernel {kernel}, so that windows would "
+                "lie outside the image"
+            )
+    return pads
+
+
 def _geometry(kernel_size: Any, stride: Any, padding: Any, dilation: Any, x: Any) -> dict[str, Any]:
     kernel = pair(kernel_size, "kernel_size")
     stride = kernel if stride is None else pair(stride, "stride")
     dilation = pair(dilation, "dilation")
     if x.ndim != 4:
         raise ShapeError(f"pooling: expected images of shape (N, H, W, C), got {x.shape}")
-    pads = pad_pairs(padding, x.shape[1:3], kernel, stride, dilation)
-    for k, d, (before, after) in zip(kernel, dilation, pads, strict=True):
-        if 2 * max(before, after) > d * (k - 1) + 1:
-            raise OptionError(
-                f"padding: {padding!r} is more than half of the kernel {kernel_size!r}, so that windows "
-                "would lie outside the image"
-            )
+    size = (x.shape[1], x.shape[2])
+    pads = pool_padding(padding, size, kernel, stride, dilation)
     return {"kernel": kernel, "stride": stride, "padding": pads, "dilation": dilation}
 
 

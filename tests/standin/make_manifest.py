@@ -3,9 +3,9 @@
     python tests/standin/make_manifest.py             write manifest.json beside this file
     python tests/standin/make_manifest.py --print     print it instead
 
-No device is needed: nothing is computed, names and signatures are read off. CuPy's compiled functions have no
-signature that Python can see; theirs is the first line of their docstring. Keywords that a function takes as
-``**kwargs`` are read from its source.
+No device is needed: nothing is computed, names and signatures are read off. CuPy's compiled
+functions have no signature that Python can see; theirs is the first line of their docstring.
+Keywords that a function takes as ``**kwargs`` are read from its source.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ CLASSES = (
     "cupy.random.Generator",
     "cupy._core.flags.Flags",
 )
+LAZY = {"cupy.random": {"Generator"}}  # made when first asked for
 REDUCING_METHODS = {"reduce": (None,), "accumulate": (None,), "reduceat": (None, None)}
 
 
@@ -51,7 +52,7 @@ def main() -> None:
 
 
 def make_manifest() -> dict[str, Any]:
-    """Return versions, and what each module and class offers: ``{"modules": {module: {name: entry}}, ...}``."""
+    """Return CuPy's version, and what each module and class offers: by its name, then by names."""
     cupy = importlib.import_module("cupy")
     return {
         "cupy": cupy.__version__,
@@ -61,10 +62,12 @@ def make_manifest() -> dict[str, Any]:
 
 
 def dump(manifest: dict[str, Any]) -> str:
-    """Return the manifest as JSON with one name a line, so that a new CuPy version makes a readable diff."""
+    """Return the manifest as JSON, one name a line: a new version of CuPy makes a readable diff."""
 
     def table(entries: dict[str, Any], depth: str) -> str:
-        lines = [f"{depth} {json.dumps(key)}: {json.dumps(entry)}" for key, entry in entries.items()]
+        lines = [
+            f"{depth} {json.dumps(key)}: {json.dumps(entry)}" for key, entry in entries.items()
+        ]
         return "{\n" + ",\n".join(lines) + f"\n{depth}}}"
 
     def tables(group: dict[str, Any]) -> str:
@@ -78,7 +81,7 @@ def dump(manifest: dict[str, Any]) -> str:
 def module_entries(module: Any) -> dict[str, Any]:
     """Describe every public name of a module."""
     entries = {}
-    for name in sorted(vars(module)):
+    for name in sorted({*vars(module), *LAZY.get(module.__name__, ())}):
         value = getattr(module, name)
         from_elsewhere = inspect.ismodule(value) and not value.__name__.startswith("cupy")
         is_error_code = module.__name__ == "cupy.cuda.runtime" and isinstance(value, int)
@@ -89,12 +92,16 @@ def module_entries(module: Any) -> dict[str, Any]:
 
 def entry_of(value: Any, name: str) -> dict[str, Any]:
     """Describe one value: its kind, and what can be passed to it."""
+    import cupy
     import numpy
 
-    import cupy
-
     if isinstance(value, cupy.ufunc):
-        return {"kind": "ufunc", "nin": value.nin, "nout": value.nout, "methods": ufunc_methods(value)}
+        return {
+            "kind": "ufunc",
+            "nin": value.nin,
+            "nout": value.nout,
+            "methods": ufunc_methods(value),
+        }
     if value is not None and value is vars(numpy).get(name):
         return {"kind": "numpy"}
     if inspect.ismodule(value):
@@ -120,7 +127,7 @@ def ufunc_methods(ufunc: Any) -> list[str]:
 
 
 def class_entries(kind: type) -> dict[str, Any]:
-    """Map each attribute of a class to its signature, or to None for what cannot be called or tells none."""
+    """Map each attribute of a class to its signature, or to None for what tells none."""
     entries = {}
     for name in sorted(dir(kind)):
         value = getattr(kind, name)
@@ -140,7 +147,7 @@ def find_class(path: str) -> type:
 
 
 def signature_of(function: Any) -> str | None:
-    """Return the parameters of a function as Python source, without annotations; None where none are told."""
+    """Return the parameters of a function as source, without annotations; None if none are told."""
     try:
         parameters = inspect.signature(function).parameters.values()
     except (ValueError, TypeError):
@@ -161,7 +168,9 @@ def render(parameters: Any, more: tuple[str, ...] = ()) -> str:
         if p.kind is p.KEYWORD_ONLY and not {p.KEYWORD_ONLY, p.VAR_POSITIONAL} & set(kinds):
             parts.append("*")
         stars = {p.VAR_POSITIONAL: "*", p.VAR_KEYWORD: "**"}.get(p.kind, "")
-        parts.append(stars + p.name + ("" if p.default is p.empty else f"={render_default(p.default)}"))
+        parts.append(
+            stars + p.name + ("" if p.default is p.empty else f"={render_default(p.default)}")
+        )
         kinds.append(p.kind)
     if kinds and kinds[-1] is inspect.Parameter.POSITIONAL_ONLY:
         parts.append("/")
@@ -176,7 +185,7 @@ def render_default(value: Any) -> str:
 
 
 def hidden_keywords(function: Any) -> tuple[str, ...] | None:
-    """Return the keywords that a function takes out of its ``kwargs`` one by one; None where it does not."""
+    """Return the keywords that a function takes out of its ``kwargs`` one by one; None if none."""
     try:
         source = inspect.getsource(function)
     except (OSError, TypeError):
@@ -187,7 +196,7 @@ def hidden_keywords(function: Any) -> tuple[str, ...] | None:
 
 
 def documented_signature(function: Any) -> str | None:
-    """Return the parameters that the first line of a docstring gives, without the C types before their names."""
+    """Return the parameters that the first line of a docstring gives, without their C types."""
     first = (function.__doc__ or "").strip().split("\n")[0]
     match = re.match(r"[\w.]+\((.*?)\)(?: ->.*)?$", first)
     if match is None:

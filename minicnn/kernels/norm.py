@@ -9,7 +9,7 @@ from typing import Any
 
 from minicnn import backend
 
-__all__ = ["combine", "gradient_sums", "moments", "scale_shift"]
+__all__ = ["combine", "gradient_sums", "mean_over", "moments", "scale_shift", "widen"]
 
 # On a CPU the blocks of two or three arrays should stay in a core's cache: 2**16 elements were best
 # of 2**14 to 2**17 for (73728, 32) float32.
@@ -135,6 +135,38 @@ def combine(gy: Any, x: Any, a: Any, b: Any, c: Any) -> Any:
     return gx
 
 
+def mean_over(x: Any, axes: tuple[int, ...]) -> Any:
+    """Return the mean over axes, which stay in the shape with size 1.
+
+    Parameters
+    ----------
+    x : array
+    axes : tuple of int
+        The last one is added up last, of what the others leave: NumPy starts an inner loop for
+        every place on the others, and the channels of one group are too few for one.
+
+    Returns
+    -------
+    array
+    """
+    others = tuple(axis for axis in axes if axis != x.ndim - 1)
+    total = x.sum(axis=others, keepdims=True) if others else x
+    if len(others) < len(axes):
+        total = total.sum(axis=-1, keepdims=True)
+    return total / math.prod([x.shape[axis] for axis in axes])
+
+
+def widen(small: Any, x: Any) -> Any:
+    """Repeat along the last axis an array that broadcasts to x, where it is small all the same.
+
+    The inner loops of NumPy then run over the last axes together.
+    """
+    length = x.shape[-1]
+    if small.shape[-1] == 1 and 8 * small.size * length <= x.size:
+        return small.repeat(length, axis=-1)
+    return small
+
+
 @functools.lru_cache(maxsize=256)
 def _rows_per_line(m: int, c: int) -> int:
     """Return the largest divisor of m with which that many rows of c are no longer than a line."""
@@ -154,9 +186,9 @@ def _repeat(values: Any, lines: Any) -> Any:
 
 
 def _fold(sums: Any, c: int) -> Any:
-    """Add up the sums of a line, (k * C,), to those of the channels, (C,), in float64."""
-    wide = "float64" if sums.dtype.kind == "f" else sums.dtype
-    return sums.reshape(-1, c).sum(axis=0, dtype=wide)
+    """Add up the sums of a line, (k * C,), to those of the channels, (C,), as float64."""
+    sums = sums.reshape(-1, c).sum(axis=0)
+    return sums.astype("float64") if sums.dtype.kind == "f" else sums
 
 
 def _add(total: Any, more: Any) -> Any:

@@ -8,7 +8,7 @@ from typing import Any
 from minicnn import backend
 from minicnn.autograd import Cost, Sample, Tensor
 from minicnn.errors import OptionError
-from minicnn.kernels import special
+from minicnn.kernels import activation, special
 from minicnn.ops.arithmetic import erf, exp, where
 from minicnn.ops.elementwise import Elementwise
 
@@ -83,7 +83,7 @@ class LeakyRelu(Elementwise, name="leaky_relu"):
     def forward(ctx, x, *, slope):
         xp = backend.xp(x)
         if 0 < slope <= 1:
-            y = xp.maximum(x, slope * x)
+            y = activation.leaky_relu(x, slope)
             ctx.save(y)  # it has the sign of x, and is kept by the next layer anyhow
             return y
         ctx.save(x)
@@ -92,6 +92,9 @@ class LeakyRelu(Elementwise, name="leaky_relu"):
     def backward(ctx, gy):
         (sign,) = ctx.saved_arrays
         return where(sign > 0, gy, gy * ctx.options["slope"])
+
+    def backward_kernel(ctx, gy):
+        return activation.leaky_relu_gradient(*ctx.saved_arrays, gy, ctx.options["slope"])
 
 
 class Elu(Elementwise, name="elu"):

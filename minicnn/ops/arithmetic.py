@@ -73,7 +73,7 @@ class Multiply(Elementwise, name="multiply"):
         return x * y
 
     def forward(ctx, x, y):
-        ctx.save(x, y)
+        ctx.save(x if ctx.needs[1] else None, y if ctx.needs[0] else None)
         return x * y
 
     def backward(ctx, gy):
@@ -91,7 +91,7 @@ class Divide(Elementwise, name="divide"):
         return x / y
 
     def forward(ctx, x, y):
-        ctx.save(x, y)
+        ctx.save(x if ctx.needs[1] else None, y)
         return x / y
 
     def backward(ctx, gy):

@@ -1,1 +1,7 @@
-"""."""
+"""The networks by name: build one with new weights, or load one that was trained."""
+
+from minicnn.zoo.building import build, describe, names
+from minicnn.zoo.loading import load
+from minicnn.zoo.network import Network
+
+__all__ = ["Network", "build", "describe", "load", "names"]

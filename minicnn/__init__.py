@@ -1,5 +1,6 @@
 """minicnn: a small deep-learning framework for convolutional networks, on NumPy and CuPy."""
 
+from minicnn import backend, nn, ops, optim
 from minicnn.autograd import (
     Tensor,
     detect_anomaly,
@@ -11,18 +12,21 @@ from minicnn.autograd import (
     no_grad,
     tensor,
 )
-from minicnn.ops import methods as _methods  # attaches the operators to Tensor
 
 __version__ = "0.1.0"
 
 __all__ = [
     "Tensor",
+    "backend",
     "detect_anomaly",
     "enable_grad",
     "grad",
     "gradcheck",
     "gradgradcheck",
     "is_grad_enabled",
+    "nn",
     "no_grad",
+    "ops",
+    "optim",
     "tensor",
 ]

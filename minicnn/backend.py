@@ -1,7 +1,7 @@
-"""NumPy or CuPy: choose one at run time, ask which one an array belongs to, move arrays, synchronise.
+"""NumPy or CuPy: choose one at run time, ask where an array lives, move arrays, synchronise.
 
-The array decides where work happens: a kernel asks ``xp(x)`` for the module of its input and calls only
-that. A backend is named only where arrays are made or moved.
+The array decides where work happens: a kernel asks ``xp(x)`` for the module of its input and calls
+only that. A backend is named only where arrays are made or moved.
 """
 
 from __future__ import annotations
@@ -65,7 +65,8 @@ class Probe:
 class Backend:
     """A chosen backend: its name, its array module, and why it was chosen.
 
-    Usable as a context manager where :func:`use` returned it: the previous backend comes back at the end.
+    Usable as a context manager where :func:`use` returned it: the previous backend comes back at
+    the end.
     """
 
     name: str
@@ -101,8 +102,9 @@ def probe(name: str) -> Probe:
 
     Notes
     -----
-    CuPy imports without a driver and fails only when used, each part in its own way: so a device is counted, and an elementwise
-    operation, a matrix product (cuBLAS), a random draw (cuRAND) and a copy to the host are tried.
+    CuPy imports without a driver and fails only when used, each part in its own way: so a device is
+    counted, and an elementwise operation, a matrix product (cuBLAS), a random draw (cuRAND) and a
+    copy to the host are tried.
     """
     if name not in NAMES:
         raise OptionError(f"backend: {name!r} is unknown; choose one of {', '.join(NAMES)} or auto")
@@ -114,12 +116,13 @@ def probe(name: str) -> Probe:
 
 
 def _probe_cupy() -> Probe:
-    # Every step catches Exception: CuPy reports a missing driver, device or library with errors of many types.
+    # Every step catches Exception: CuPy reports a missing driver, device or library with errors of
+    # many types.
     try:
         cupy = importlib.import_module("cupy")
-    except ModuleNotFoundError as error:
-        return Probe("cupy", "not installed", str(error))
     except Exception as error:
+        if isinstance(error, ModuleNotFoundError) and error.name == "cupy":
+            return Probe("cupy", "not installed", str(error))
         return Probe("cupy", "missing library", _message(error))
     try:
         devices = cupy.cuda.runtime.getDeviceCount()
@@ -145,7 +148,8 @@ def _message(error: Exception) -> str:
 _REMEDIES = {
     "not installed": 'install it with: pip install "minicnn[cupy]"',
     "no driver or device": "check that nvidia-smi lists a device, or use --backend numpy",
-    "missing library": "install CuPy's CUDA libraries (pip install 'cupy-cuda12x[ctk]'), or use --backend numpy",
+    "missing library": "install CuPy's CUDA libraries (pip install 'cupy-cuda12x[ctk]'), "
+    "or use --backend numpy",
 }
 
 
@@ -155,7 +159,8 @@ def choose(name: str | None = None) -> Backend:
     Parameters
     ----------
     name : {"numpy", "cupy", "auto"}, optional
-        ``"cupy"`` never falls back in silence; ``"auto"`` takes CuPy where it works and else NumPy, and says why in ``reason``.
+        ``"cupy"`` never falls back in silence; ``"auto"`` takes CuPy where it works and else NumPy,
+        and says why in ``reason``.
 
     Returns
     -------
@@ -242,22 +247,24 @@ def xp(*arrays: Any) -> ModuleType:
             found = module
         elif found is not module:
             raise BackendError(
-                "arrays of NumPy and CuPy meet in one operation; move one of them with .to('cupy') or .to('numpy')"
+                "arrays of NumPy and CuPy meet in one operation; move one of them with "
+                ".to('cupy') or .to('numpy')"
             )
     return found or np
 
 
 def _learn(array: Any) -> ModuleType:
-    # The module is found by the class's home, so that CuPy need not be imported to ask about a NumPy array.
+    # The module is found by the class's home, so that CuPy need not be imported to ask about a
+    # NumPy array.
+    if isinstance(array, np.generic):
+        return np
     for kind in type(array).__mro__:
         root = kind.__module__.partition(".")[0]
-        if root in NAMES and kind.__name__ == "ndarray" or isinstance(array, np.generic):
-            _modules[type(array)] = (
-                np if root == "numpy" or isinstance(array, np.generic) else sys.modules["cupy"]
-            )
-            return _modules[type(array)]
+        if root in NAMES and kind.__name__ == "ndarray":
+            return _modules.setdefault(type(array), np if root == "numpy" else sys.modules["cupy"])
     raise BackendError(
-        f"expected a NumPy or CuPy array, got {type(array).__name__}; make one with minicnn.tensor(...)"
+        f"expected a NumPy or CuPy array, got {type(array).__name__}; make one with "
+        "minicnn.tensor(...)"
     )
 
 
@@ -277,7 +284,7 @@ def name_of(array: Any) -> str:
 
 
 def asarray(value: Any, name: str | None = None, dtype: Any = None) -> Any:
-    """Move a value onto a backend (the current one unless named); no copy where it is there already.
+    """Move a value onto a backend (the current one unless named), if it is not there already.
 
     Parameters
     ----------
@@ -298,13 +305,13 @@ def asarray(value: Any, name: str | None = None, dtype: Any = None) -> Any:
 
 
 def to_numpy(array: Any) -> np.ndarray:
-    """Return an array as a NumPy array; a CuPy array is copied to the host, which waits for the device."""
+    """Return a NumPy array: an array of CuPy is copied to the host, which waits for the device."""
     module = xp(array)
     return np.asarray(array) if module is np else array.get()
 
 
 def synchronize(array: Any = None) -> None:
-    """Wait until the device has finished all work on which an array (or the current backend) may depend."""
+    """Wait until the device has done all that an array (or the current backend) may depend on."""
     module = current().xp if array is None else xp(array)
     if module is not np:
         module.cuda.get_current_stream().synchronize()

@@ -1,4 +1,4 @@
-"""Every error that minicnn raises on purpose: each says what was given, what was expected, and what to do."""
+"""Errors raised on purpose: each says what was given, what was expected, and what to do."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Seeded random streams, one for each purpose, whose state can be saved; there is no global random state.
+"""Seeded random streams, one for each purpose, whose state can be saved; nothing is global.
 
-All draws are made on the host, so that both backends start from the same numbers. What must be drawn on the device (dropout
-masks) is computed there from a small seed that is drawn here.
+All draws are made on the host, so that both backends start from the same numbers. What must be
+drawn on the device (dropout masks) is computed there from a small seed that is drawn here.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ __all__ = ["Streams", "generator", "generator_state", "set_generator_state"]
 
 
 def generator(rng: np.random.Generator | int | None = None) -> np.random.Generator:
-    """Return a generator: the one given, a new one from a seed, or (for None) one from the system's entropy."""
+    """Return the generator given, a new one from a seed, or (None) one from system entropy."""
     if isinstance(rng, np.random.Generator):
         return rng
     if rng is not None and (
@@ -47,8 +47,8 @@ def set_generator_state(rng: np.random.Generator, state: dict[str, Any]) -> None
 class Streams:
     """Independent random streams by name, all from one seed.
 
-    ``Streams(7)["weights"]`` is a ``numpy.random.Generator`` that does not move when another stream is drawn from: what is
-    drawn for one purpose never changes what another one sees.
+    ``Streams(7)["weights"]`` is a ``numpy.random.Generator`` that does not move when another stream
+    is drawn from: what is drawn for one purpose never changes what another one sees.
 
     Parameters
     ----------
@@ -72,7 +72,7 @@ class Streams:
         return f"Streams(seed={self.seed})"
 
     def state(self) -> dict[str, Any]:
-        """Return the seed and the state of every stream drawn from so far, as a dict that JSON can hold."""
+        """Return the seed and the state of every stream drawn from so far, as JSON can hold it."""
         return {
             "seed": self.seed,
             "streams": {name: generator_state(rng) for name, rng in self._generators.items()},

@@ -1,4 +1,4 @@
-"""The rules of the tree: imports lean downwards, files open with a sentence, names are re-exported once."""
+"""The rules of the tree: imports lean downwards, kernels keep to xp, packages export names."""
 
 from __future__ import annotations
 

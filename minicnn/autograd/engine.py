@@ -38,7 +38,7 @@ class _Pass:
         self.pending: dict[Node, Tensor] = {}
         self.leaves: dict[int, tuple[Tensor, Tensor]] = {}
         self.watched: dict[Node, Tensor] = {}  # complete gradients of nodes that were asked for
-        self.owners: dict[int, Any] = {}  # the arrays that own the memory of gradients given away
+        self.owners: dict[int, Any] = {}  # by address: arrays whose memory was given away
 
     def deliver(self, tensor: Tensor, gradient: Tensor) -> None:
         """Add a gradient to what has arrived at a tensor."""
@@ -101,7 +101,7 @@ class _Pass:
             found = gradients[position]
             if found is None:
                 continue
-            if found.data.shape != value.data.shape:
+            if found.data.shape != value.shape:
                 raise GradientError(
                     f"{node.operation.name}: its backward gave a gradient of shape {found.shape} "
                     "for "
@@ -117,19 +117,19 @@ class _Pass:
             tensor.grad = tensor.grad + gradient
             return
         if not self.create_graph:
-            owner = _owner(gradient.data)
+            address, owner = _memory(gradient.data)
             repeated = any(
                 stride == 0 and size > 1
                 for stride, size in zip(gradient.data.strides, gradient.shape, strict=True)
             )
-            if repeated or id(owner) in self.owners:
+            if repeated or address in self.owners:
                 gradient = wrap(gradient.data.copy())
             else:
-                self.owners[id(owner)] = owner
+                self.owners[address] = owner
         tensor.grad = gradient
 
     def _wants(self, value: Any) -> bool:
-        if not isinstance(value, Tensor) or not value.requires_grad:
+        if not getattr(value, "requires_grad", False):
             return False
         if value._node is None:
             return id(value) in self.target_leaves
@@ -151,11 +151,13 @@ def _call_hooks(hooks: dict, gradient: Tensor) -> Tensor:
     return gradient
 
 
-def _owner(array: Any) -> Any:
-    # The array whose memory a view, or a view of views, looks at.
-    while getattr(array, "base", None) is not None:
+def _memory(array: Any) -> tuple[int, Any]:
+    # Address and owner of the memory that an array, or a view of it, looks at.
+    while backends.is_array(array.base):
         array = array.base
-    return array
+    if backends.name_of(array) == "numpy":
+        return array.__array_interface__["data"][0], array
+    return array.data.ptr, array
 
 
 def _refuse_nan(node: Node, position: int, gradient: Tensor) -> None:
@@ -233,8 +235,8 @@ def backward(
     retain = create_graph if retain_graph is None else retain_graph
     run = _Pass(create_graph, retain)
     first = _start([output], [gradient], "backward")[0]
-    owner = _owner(first.data)
-    run.owners[id(owner)] = owner  # it may be the caller's
+    address, owner = _memory(first.data)
+    run.owners[address] = owner  # it may be the caller's
     run.deliver(output, first)
     run.run()
     for leaf, total in run.leaves.values():
@@ -275,6 +277,9 @@ def grad(
     if isinstance(grad_outputs, Tensor) or backends.is_array(grad_outputs):
         grad_outputs = [grad_outputs]
     retain = create_graph if retain_graph is None else retain_graph
+    for value in (*outputs, *inputs):
+        if not isinstance(value, Tensor):
+            raise TypeError(f"grad: expected a Tensor, got {type(value).__name__}")
     for position, value in enumerate(inputs):
         if not value.requires_grad:
             raise GradientError(f"grad: input {position} requires no gradient")
@@ -307,7 +312,7 @@ def _between(outputs: Sequence[Tensor], inputs: Sequence[Tensor]) -> set[Node]:
             continue
         reached.add(node)
         for value in node.inputs:
-            if isinstance(value, Tensor) and value._node is not None:
+            if getattr(value, "_node", None) is not None:
                 stack.append(value._node)
     leaves = {id(value) for value in inputs}
     needed: set[Node] = set()
@@ -315,8 +320,7 @@ def _between(outputs: Sequence[Tensor], inputs: Sequence[Tensor]) -> set[Node]:
     for node in sorted(reached, key=lambda node: node.order):
         # A released node is visited, so that the reason why there is no gradient is told.
         if node.released or any(
-            isinstance(value, Tensor) and (id(value) in leaves or value._node in wanted)
-            for value in node.inputs
+            id(value) in leaves or getattr(value, "_node", None) in wanted for value in node.inputs
         ):
             needed.add(node)
             wanted.add(node)

@@ -23,13 +23,28 @@ _order = itertools.count()
 _OUTPUT, _CONSTANT = -1, -2
 
 
+class Edge:
+    """What a node keeps of an input: all but the array, which can be freed unless it is saved."""
+
+    __slots__ = ("_node", "_version", "dtype", "requires_grad", "shape")
+
+    def __init__(self, tensor: Tensor) -> None:
+        self.shape: tuple[int, ...] = tensor.data.shape
+        self.dtype: np.dtype = tensor.data.dtype
+        self.requires_grad = tensor.requires_grad
+        self._node: Node | None = tensor._node
+        self._version = tensor._version
+
+
 class Node:
     """One application of an operation: the ``ctx`` that its forward fills and its backward reads.
 
     Attributes
     ----------
     operation : type[Operation]
-    inputs : tuple of (Tensor, number or None)
+    inputs : tuple of (Tensor, Edge, number or None)
+        Tensors in forward. In backward, only leaves that require a gradient still are; of the
+        others an :class:`Edge` tells ``shape`` and ``dtype``.
     options : dict
         The options that forward got.
     needs : tuple of bool
@@ -43,6 +58,7 @@ class Node:
         "__weakref__",
         "_arrays",
         "_checksums",
+        "_leaf_data",
         "_sources",
         "_versions",
         "hooks",
@@ -68,6 +84,7 @@ class Node:
         self.output_version: list[int] = [0]
         self._arrays: tuple = ()
         self._sources: tuple[int, ...] = ()
+        self._leaf_data: tuple = ()
         self._versions: tuple[int, ...] = ()
         self._checksums: tuple[int, ...] = ()
 
@@ -79,9 +96,8 @@ class Node:
         """
         self._arrays = arrays
 
-    def record(self, arrays: list, output: Tensor, needs: list[bool]) -> None:
+    def record(self, arrays: list, output: Tensor) -> None:
         """Connect the output to this node, and the saved arrays to the tensors they came from."""
-        self.needs = tuple(needs)
         self.order = next(_order)
         self.output_version = output._version
         sources = []
@@ -104,6 +120,16 @@ class Node:
         self._versions = tuple(versions)
         if mode.anomaly:
             self._checksums = tuple([_checksum(saved) for saved in self._arrays])
+        self.inputs = tuple(
+            [
+                Edge(value)
+                if isinstance(value, Tensor) and (value._node or not value.requires_grad)
+                else value
+                for value in self.inputs
+            ]
+        )
+        if self._arrays:
+            self._leaf_data = tuple([getattr(value, "data", None) for value in self.inputs])
         output._node = self
         output.requires_grad = True
 
@@ -119,10 +145,11 @@ class Node:
             changed = changed or self.output_version[0] != self._versions[position]
         elif source != _CONSTANT:
             origin = self.inputs[source]
-            if not isinstance(origin, Tensor):
+            if not isinstance(origin, (Tensor, Edge)):
                 return origin
             changed = changed or origin._version[0] != self._versions[position]
-            changed = changed or origin.data is not self._arrays[position]
+            if isinstance(origin, Tensor):
+                changed = changed or origin.data is not self._leaf_data[source]
         if changed:
             what = {_OUTPUT: "its output", _CONSTANT: "an array"}.get(source, f"its input {source}")
             raise GradientError(
@@ -145,15 +172,18 @@ class Node:
         result = []
         for position, array in enumerate(self._arrays):
             origin = self._check(position)
-            if origin is None:
-                if not backends.is_array(array):
-                    origin = array
-                else:
-                    origin = wrap(array)
-                    if self._sources[position] == _OUTPUT:
-                        origin._node = self
-                        origin.requires_grad = True
-                        origin._version = self.output_version
+            if origin is None and not backends.is_array(array):
+                origin = array
+            elif origin is None or isinstance(origin, Edge):
+                edge, origin = origin, wrap(array)
+                if edge is not None:
+                    origin._node = edge._node
+                    origin.requires_grad = edge.requires_grad
+                    origin._version = edge._version
+                elif self._sources[position] == _OUTPUT:
+                    origin._node = self
+                    origin.requires_grad = True
+                    origin._version = self.output_version
             result.append(origin)
         return tuple(result)
 
@@ -162,6 +192,7 @@ class Node:
         self.released = True
         self.inputs = ()
         self._arrays = ()
+        self._leaf_data = ()
         self.__dict__.clear()
 
 
@@ -274,11 +305,15 @@ class Operation:
                 needs.append(False)
                 continue
             array = value.data
-            arrays.append(array)
-            needs.append(value.requires_grad)
             if kind is None:
                 kind = type(array)
-            elif kind is not type(array):
+            else:
+                for other in arrays:
+                    if array is other:  # tensors that share one, like x and x.detach(), stay two
+                        array = array[...]
+            arrays.append(array)
+            needs.append(value.requires_grad)
+            if kind is not type(array):
                 _same_backend(cls.name, arrays)
             if array.dtype.kind == "f":
                 if dtype is None:
@@ -291,6 +326,7 @@ class Operation:
                     )
         cls.check(arrays, options)
         node = Node(cls, inputs, options)
+        node.needs = tuple(needs)
         result = cls.forward(node, *arrays, **options)
         if isinstance(result, np.generic):
             scalar, result = result, _as_array(result)
@@ -310,7 +346,7 @@ class Operation:
         if cls.view:
             output._version = inputs[0]._version
         if mode.recording and True in needs and result.dtype.kind == "f":
-            node.record(arrays, output, needs)
+            node.record(arrays, output)
         if mode.watchers:
             for watcher in mode.watchers:
                 watcher(cls, inputs, options, output)

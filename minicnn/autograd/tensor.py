@@ -207,7 +207,8 @@ class Tensor:
             self.data[index] = values
         except ValueError:
             raise ShapeError(
-                f"cannot put values of shape {np.shape(values)} into {self.shape}[{index}]"
+                f"cannot put values of shape {getattr(values, 'shape', ())} into "
+                f"{self.shape}[{index}]"
             ) from None
         self._version[0] += 1
 
@@ -334,6 +335,6 @@ def tensor(
             raise ShapeError(f"tensor: the nested lists have no common shape ({error})") from None
         if dtype is None and values.dtype == np.float64:
             values = values.astype(np.float32)
-    if backends.is_array(values) or values.dtype.kind in "biuf":
-        return Tensor(backends.asarray(values, backend), requires_grad)
-    raise DTypeError(f"tensor: expected numbers, got elements of type {values.dtype}")
+    if values.dtype.kind not in "biuf":
+        raise DTypeError(f"tensor: expected real numbers, got elements of type {values.dtype}")
+    return Tensor(backends.asarray(values, backend), requires_grad)

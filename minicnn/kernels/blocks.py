@@ -21,7 +21,7 @@ def blocks(*arrays: Any) -> Iterator[tuple[Any, ...]]:
     Parameters
     ----------
     *arrays : arrays of one shape
-        On a CPU, contiguous arrays come in flat parts; other arrays, and those of a GPU, come whole.
+        On a CPU, contiguous arrays come in flat parts; others, and those of a GPU, come whole.
 
     Yields
     ------

@@ -86,9 +86,11 @@ def _rows(view: Any, groups: int) -> Any:
         columns = backend.xp(view).ascontiguousarray(view.transpose(3, 4, 5, 0, 1, 2))
         return columns.reshape(kh * kw * c, n * oh * ow).T
     if groups == 1:
-        return view.reshape(n * oh * ow, kh * kw * c)
-    view = view.reshape(n * oh * ow, kh * kw, groups, c // groups)
-    return view.transpose(2, 0, 1, 3).reshape(groups, n * oh * ow, kh * kw * (c // groups))
+        rows = view.reshape(n * oh * ow, kh * kw * c)
+        # Where it is no copy, rows that overlap would keep the product from the fast library.
+        return rows if kh * kw == 1 else backend.xp(view).ascontiguousarray(rows)
+    view = view.reshape(n, oh, ow, kh, kw, groups, c // groups).transpose(5, 0, 1, 2, 3, 4, 6)
+    return view.reshape(groups, n * oh * ow, kh * kw * (c // groups))
 
 
 def _filters(w: Any, groups: int) -> Any:
@@ -231,6 +233,8 @@ def filter_gradient(
             total = found
         else:
             total += found
+    if total is None:  # no images
+        return xp.zeros((*kernel, c // groups, o), dtype=x.dtype)
     if groups > 1:  # (G, K, O/G) -> (K, G, O/G)
         total = total.transpose(1, 0, 2)
     return total.reshape(*kernel, c // groups, o)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from minicnn import backend
 from minicnn.kernels.im2col import pad, window_slices
 from minicnn.kernels.sizes import Padding, Pair
 
-__all__ = ["average_pool", "average_scatter", "max_gather", "max_pool", "max_scatter"]
+__all__ = ["average_pool", "average_scatter", "disjoint", "max_gather", "max_pool", "max_scatter"]
 
 
 def max_pool(
@@ -29,31 +30,56 @@ def max_pool(
     -------
     y : array (N, OH, OW, C)
     index : array (N, OH, OW, C) of the smallest unsigned type
-        i * KW + j of the maximum; NaN counts as one.
+        i * KW + j of the maximum, never on padding; NaN is larger than any number.
     """
     xp = backend.xp(x)
-    padded = pad(x, padding, -np.inf)
-    y = index = None
+    padded = pad(x, padding, _lowest(x.dtype))
+    y: Any = None
+    index: Any = None
     for i, j, where in window_slices(kernel, stride, dilation, output):
         values = padded[where]
-        if y is None or index is None:
+        if y is None:
             y = values.copy()
-            index = xp.zeros(y.shape, dtype=_index_type(kernel))
+            index = xp.zeros(y.shape, dtype=np.min_scalar_type(kernel[0] * kernel[1] - 1))
+            if padded is not x:
+                index += _first_inside(xp, kernel, stride, padding, dilation, output, index.dtype)
             continue
-        better = values > y
-        if x.dtype.kind == "f":
-            better |= (values != values) & (y == y)
-        y = xp.where(better, values, y)
-        xp.copyto(index, index.dtype.type(i * kernel[1] + j), where=better)
+        y, better = _larger(xp, y, values)
+        # The places come in rising order, so that the last one that was better is the largest.
+        index = xp.maximum(index, better * index.dtype.type(i * kernel[1] + j))
     return y, index
 
 
-def _index_type(kernel: Pair) -> Any:
-    return np.dtype(np.uint8 if kernel[0] * kernel[1] <= 256 else np.uint32)
+def _lowest(dtype: Any) -> float:
+    # What no value is below.
+    if dtype.kind == "b":
+        return False
+    return np.iinfo(dtype).min if dtype.kind in "iu" else -math.inf
 
 
-def _disjoint(kernel: Pair, stride: Pair, dilation: Pair) -> bool:
-    # Whether no pixel is in two windows.
+def _larger(xp: Any, y: Any, values: Any) -> tuple[Any, Any]:
+    # The larger of two, and whether it is the second; of floats in passes that vectorise.
+    if y.dtype.kind == "f":
+        best = xp.maximum(y, values)  # NaN if one is
+        return best, (best != y) & (y == y)
+    better = values > y
+    return xp.where(better, values, y), better
+
+
+def _first_inside(
+    xp: Any, kernel: Pair, stride: Pair, padding: Padding, dilation: Pair, output: Pair, dtype: Any
+) -> Any:
+    # The first place of each window that is not on padding, (OH, OW, 1): nothing but padding may
+    # equal the -inf of a pixel, and the pixel must have the gradient.
+    rows, columns = (
+        xp.maximum(-((xp.arange(positions) * s - before) // d), 0)
+        for s, (before, _), d, positions in zip(stride, padding, dilation, output, strict=True)
+    )
+    return (rows[:, None] * kernel[1] + columns)[:, :, None].astype(dtype)
+
+
+def disjoint(kernel: Pair, stride: Pair, dilation: Pair) -> bool:
+    """Tell whether no pixel can be in two windows."""
     return all(s > d * (k - 1) for k, s, d in zip(kernel, stride, dilation, strict=True))
 
 
@@ -92,13 +118,13 @@ def max_scatter(
     array (N, H, W, C)
     """
     framed = _framed_zeros(gy, size, padding)
-    disjoint = _disjoint(kernel, stride, dilation)
+    added = not disjoint(kernel, stride, dilation)
     for i, j, where in window_slices(kernel, stride, dilation, gy.shape[1:3]):
         sent = gy * (index == i * kernel[1] + j)
-        if disjoint:
-            framed[where] = sent
-        else:
+        if added:
             framed[where] += sent
+        else:
+            framed[where] = sent
     return _crop(framed, size, padding)
 
 
@@ -127,15 +153,15 @@ def max_gather(
 
 
 def _counts(xp: Any, x: Any, geometry: tuple, output: Pair, include_pad: bool) -> Any:
-    # How many pixels the mean of each window is over: a number, or an array (1, OH, OW, 1).
+    # How many pixels the mean of each window is over: a number, or an array (OH, OW, 1).
     kernel, stride, padding = geometry
     if include_pad or padding == ((0, 0), (0, 0)):
         return kernel[0] * kernel[1]
     axes = []
     for k, s, (before, _), n, positions in zip(kernel, stride, padding, x, output, strict=True):
-        first = [p * s - before for p in range(positions)]
-        axes.append([min(f + k, n) - max(f, 0) for f in first])
-    return np.multiply.outer(axes[0], axes[1])[None, :, :, None]
+        first = xp.arange(positions) * s - before
+        axes.append(xp.minimum(first + k, n) - xp.maximum(first, 0))
+    return (axes[0][:, None] * axes[1])[:, :, None]
 
 
 def average_pool(
@@ -164,13 +190,13 @@ def average_pool(
             y = padded[where].copy()
         else:
             y += padded[where]
-    return _divide(xp, y, _counts(xp, x.shape[1:3], (kernel, stride, padding), output, include_pad))
+    return _divide(y, _counts(xp, x.shape[1:3], (kernel, stride, padding), output, include_pad))
 
 
-def _divide(xp: Any, values: Any, counts: Any) -> Any:
+def _divide(values: Any, counts: Any) -> Any:
     if isinstance(counts, int):
         return values * (1 / counts)
-    return values * xp.asarray(1 / counts, dtype=values.dtype)
+    return values * (1 / counts).astype(values.dtype)
 
 
 def average_scatter(
@@ -192,12 +218,12 @@ def average_scatter(
     """
     xp = backend.xp(gy)
     output = gy.shape[1:3]
-    share = _divide(xp, gy, _counts(xp, size, (kernel, stride, padding), output, include_pad))
+    share = _divide(gy, _counts(xp, size, (kernel, stride, padding), output, include_pad))
     framed = _framed_zeros(gy, size, padding)
-    disjoint = _disjoint(kernel, stride, (1, 1))
+    added = not disjoint(kernel, stride, (1, 1))
     for _, _, where in window_slices(kernel, stride, (1, 1), output):
-        if disjoint:
-            framed[where] = share
-        else:
+        if added:
             framed[where] += share
+        else:
+            framed[where] = share
     return _crop(framed, size, padding)

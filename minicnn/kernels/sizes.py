@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ __all__ = [
     "Padding",
     "Pair",
     "conv_output_size",
+    "integer",
     "pad_pairs",
     "pair",
     "transposed_output_size",
@@ -25,6 +26,17 @@ Padding = tuple[Pair, Pair]
 
 def _is_integer(value: Any) -> bool:
     return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+
+
+def _are_two(value: Any, fit: Callable[[Any], bool] = _is_integer) -> bool:
+    return isinstance(value, Sequence) and len(value) == 2 and all(map(fit, value))
+
+
+def integer(value: Any, name: str, *, least: int = 1) -> int:
+    """Return an option that is one integer, or raise OptionError if it is not or is too small."""
+    if not _is_integer(value) or value < least:
+        raise OptionError(f"{name}: expected an integer of {least} or more, got {value!r}")
+    return int(value)
 
 
 def pair(value: Any, name: str, *, least: int = 1) -> Pair:
@@ -48,8 +60,10 @@ def pair(value: Any, name: str, *, least: int = 1) -> Pair:
         The value is neither, or below ``least``.
     """
     both = (value, value) if _is_integer(value) else value
-    if not isinstance(both, Sequence) or len(both) != 2 or not all(map(_is_integer, both)):
-        raise OptionError(f"{name}: expected an integer or two of them, got {value!r}")
+    if not _are_two(both):
+        raise OptionError(
+            f"{name}: expected an integer or two of them (height, width), got {value!r}"
+        )
     if min(both) < least:
         raise OptionError(f"{name}: must be {least} or more, got {value!r}")
     return int(both[0]), int(both[1])
@@ -71,21 +85,34 @@ def pad_pairs(
     Returns
     -------
     tuple of two pairs
+
+    Raises
+    ------
+    OptionError
+        The padding is none of these, or negative.
     """
-    if padding == "valid":
+    if isinstance(padding, str) and padding == "valid":
         return (0, 0), (0, 0)
-    if padding == "same":
+    if isinstance(padding, str) and padding == "same":
         result = []
         for n, k, s, d in zip(size, kernel, stride, dilation, strict=True):
             total = max((-(-n // s) - 1) * s + d * (k - 1) + 1 - n, 0)
             result.append((total // 2, total - total // 2))
         return result[0], result[1]
-    if isinstance(padding, str):
-        raise OptionError(f"padding: expected a number, 'same' or 'valid', got {padding!r}")
-    if isinstance(padding, Sequence) and len(padding) == 2 and isinstance(padding[0], Sequence):
-        return pair(padding[0], "padding", least=0), pair(padding[1], "padding", least=0)
-    height, width = pair(padding, "padding", least=0)
-    return (height, height), (width, width)
+    if _are_two(padding, _are_two):
+        (top, bottom), (left, right) = padding
+    elif _is_integer(padding):
+        top = bottom = left = right = padding
+    elif _are_two(padding):
+        (top, left), (bottom, right) = padding, padding
+    else:
+        raise OptionError(
+            "padding: expected an integer, two of them (height, width), two pairs ((top, bottom), "
+            f"(left, right)), 'same' or 'valid', got {padding!r}"
+        )
+    if min(top, bottom, left, right) < 0:
+        raise OptionError(f"padding: must be 0 or more, got {padding!r}")
+    return (int(top), int(bottom)), (int(left), int(right))
 
 
 def window_output(
@@ -98,16 +125,18 @@ def window_output(
     Raises
     ------
     ShapeError
-        The window is larger than the padded image.
+        The window is larger than the padded image, or the image is empty.
     """
     extent = dilation * (kernel - 1) + 1
     padded = size + padding[0] + padding[1]
-    if extent > padded or size < 1:
-        dilated = f" (dilated to {extent})" if dilation > 1 else ""
+    if size < 1:
+        raise ShapeError(f"images of {axis} {size} are empty; expected a {axis} of 1 or more")
+    if extent > padded:
+        dilated = f" (dilated to {extent})" if extent > kernel else ""
+        framed = f" (padded to {padded})" if padded > size else ""
         raise ShapeError(
-            f"a kernel of {axis} {kernel}{dilated} is larger than the image of {axis} {size} "
-            "padded to "
-            f"{padded}; use a smaller kernel, more padding or larger images"
+            f"a kernel of {axis} {kernel}{dilated} is larger than the image of {axis} "
+            f"{size}{framed}; use a smaller kernel, more padding or larger images"
         )
     return (padded - extent) // stride + 1
 
@@ -133,15 +162,23 @@ def conv_output_size(
     Raises
     ------
     ShapeError
-        The kernel is larger than the padded image.
+        The kernel is larger than the padded image, or the image is empty.
     OptionError
-        A value is not an integer or is too small.
+        A value is not an integer or is too small, or the axes differ where ``size`` is for one.
     """
     sizes = pair(size, "size", least=0)
     kernel = pair(kernel_size, "kernel_size")
     stride = pair(stride, "stride")
     dilation = pair(dilation, "dilation")
     pads = pad_pairs(padding, sizes, kernel, stride, dilation)
+    if _is_integer(size):
+        axes = {"kernel_size": kernel, "stride": stride, "padding": pads, "dilation": dilation}
+        for name, (first, second) in axes.items():
+            if first != second:
+                raise OptionError(
+                    f"size: {size} is for one axis, but {name} is {first} for the height and "
+                    f"{second} for the width; give the size as (height, width)"
+                )
     height = window_output(sizes[0], kernel[0], stride[0], pads[0], dilation[0], "height")
     if _is_integer(size):
         return height
@@ -158,24 +195,23 @@ def transposed_output_size(
     Raises
     ------
     ShapeError
-        The output would be empty.
+        The images are empty, or the output would be.
     OptionError
-        The output padding is not smaller than both stride and dilation allow.
+        The output padding is not smaller than the stride, so that the sizes would not match.
     """
     result = []
-    for n, k, s, p, d, extra in zip(
-        size, kernel, stride, padding, dilation, output_padding, strict=True
+    for n, k, s, p, d, extra, axis in zip(
+        size, kernel, stride, padding, dilation, output_padding, ("height", "width"), strict=True
     ):
-        if extra >= max(s, d):
-            raise OptionError(
-                f"output_padding: {extra} must be smaller than the stride {s} or the dilation {d}"
-            )
-        found = (n - 1) * s - sum(p) + d * (k - 1) + 1 + extra
-        if found < 1:
+        if extra >= s:
+            raise OptionError(f"output_padding: {extra} must be smaller than the stride {s}")
+        if n < 1:
+            raise ShapeError(f"images of {axis} {n} are empty; expected a {axis} of 1 or more")
+        full = (n - 1) * s + d * (k - 1) + 1 + extra
+        if full <= sum(p):
             raise ShapeError(
-                f"a transposed convolution of size {n} with kernel {k} and padding {p} leaves "
-                "nothing; "
+                f"the padding {p} takes away all of the transposed convolution's {axis} of {full}; "
                 "use less padding"
             )
-        result.append(found)
+        result.append(full - sum(p))
     return result[0], result[1]

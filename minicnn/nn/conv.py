@@ -146,7 +146,7 @@ class ConvTranspose2d(_Convolution):
     padding : int, pair of int, or pair of pairs
         Taken away from the output on each side.
     output_padding : int or pair of int
-        Rows and columns more at the end of the output; smaller than the stride or the dilation.
+        Rows and columns more at the end of the output; smaller than the stride.
     groups : int
     bias : bool
     rng, weight_init, bias_init, algorithm
@@ -189,11 +189,9 @@ class ConvTranspose2d(_Convolution):
             algorithm=algorithm,
         )
         self.output_padding = pair(output_padding, "output_padding", least=0)
-        for extra, s, d in zip(self.output_padding, self.stride, self.dilation, strict=True):
-            if extra >= max(s, d):
-                raise OptionError(
-                    f"output_padding: {extra} must be smaller than the stride {s} or dilation {d}"
-                )
+        for extra, s in zip(self.output_padding, self.stride, strict=True):
+            if extra >= s:
+                raise OptionError(f"output_padding: {extra} must be smaller than the stride {s}")
         shape = (*self.kernel_size, self.out_channels // self.groups, self.in_channels)
         self._draw(shape, bias, rng, weight_init, bias_init)
 

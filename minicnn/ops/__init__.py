@@ -34,6 +34,7 @@ from minicnn.ops.loss import (
     mse_loss,
     nll_loss,
 )
+from minicnn.ops.methods import attach
 from minicnn.ops.norm import batch_norm, group_norm, instance_norm, layer_norm
 from minicnn.ops.pool import (
     adaptive_avg_pool2d,
@@ -133,3 +134,5 @@ __all__ = [
     "var",
     "where",
 ]
+
+attach()

@@ -76,7 +76,7 @@ def as_axis(axis: int, ndim: int, name: str) -> int:
 
 def refuse_integers(array: Any, name: str) -> None:
     """Refuse an array of anything but floats, whose result NumPy would widen to float64."""
-    if array.dtype.kind != "f":
+    if array.dtype.kind not in "fO":  # objects are numbers that count what is done to them
         raise DTypeError(
             f"{name}: expected floating-point numbers, got {array.dtype}; "
             "convert them with .astype('float32')"

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
 from minicnn.autograd import Cost, ErrorSample, Operation, Sample, Tensor
-from minicnn.errors import OptionError, ShapeError
+from minicnn.errors import DTypeError, OptionError, ShapeError
 from minicnn.kernels import im2col
-from minicnn.kernels.sizes import (
-    pad_pairs,
-    pair,
-    transposed_output_size,
-    window_output,
-)
+from minicnn.kernels.sizes import integer, pad_pairs, pair, transposed_output_size, window_output
+from minicnn.ops.arguments import refuse_integers, shape_of
+from minicnn.ops.arithmetic import add
 
 __all__ = ["ALGORITHMS", "conv2d", "conv_transpose2d"]
 
@@ -47,24 +46,46 @@ def _check_images(x: tuple, what: str = "images") -> None:
         raise ShapeError(f"expected {what} of shape (N, H, W, C), got {x}")
 
 
-def _check_filters(w: tuple, channels: int, groups: int, what: str) -> None:
+def _check_filters(w: tuple, groups: int) -> None:
     if len(w) != 4:
         raise ShapeError(f"expected filters of shape (KH, KW, C, O), got {w}")
+    if 0 in w:
+        raise ShapeError(f"the filters (KH, KW, C, O) of shape {w} are empty")
     if w[3] % groups:
-        raise ShapeError(f"{w[3]} filters cannot be split into {groups} groups")
-    if w[2] * groups != channels:
-        grouped = f" in each of {groups} groups" if groups > 1 else ""
+        raise ShapeError(f"the last axis of the filters {w} cannot be split into {groups} groups")
+
+
+def _check_channels(x: tuple, w: tuple, groups: int) -> None:
+    if w[2] * groups != x[3]:
+        grouped = f" ({w[2]} in each of {groups} groups)" if groups > 1 else ""
         raise ShapeError(
-            f"the filters {w} expect {w[2]}{grouped} input channels, the {what} have {channels} "
-            "channels"
+            f"the filters {w} expect {w[2] * groups} channels{grouped}, the images {x} have "
+            f"{x[3]}; filters are (KH, KW, C / groups, O) and images (N, H, W, C)"
         )
+
+
+def _check_bias(b: tuple | None, outputs: int) -> None:
+    if b is not None and b != (outputs,):
+        raise ShapeError(f"the bias must have the shape {(outputs,)}, one for a filter, got {b}")
 
 
 def _positions(gy: tuple, kernel: tuple) -> Any:
     return itertools.product(*(range(n) for n in (*gy[:3], *kernel)))
 
 
-class Conv2d(Operation, name="conv2d"):
+class _Convolution(Operation):
+    """A convolution or a gradient of one: refuses integers."""
+
+    @classmethod
+    def check(cls, arrays: list, options: dict) -> None:
+        """Refuse integers, whose products NumPy would widen, and shapes that do not fit."""
+        for array in arrays:
+            if array is not None:
+                refuse_integers(array, cls.name)
+        super().check(arrays, options)
+
+
+class Conv2d(_Convolution, name="conv2d"):
     """Cross-correlate images (N, H, W, C) with filters (KH, KW, C/groups, O), and add a bias (O,).
 
     y[n, p, q, o] = b[o] + sum over i, j, c of x[n, s p + d i, t q + e j, c] * w[i, j, c, o], on the
@@ -86,13 +107,21 @@ class Conv2d(Operation, name="conv2d"):
         ErrorSample(((2, 5, 6, 3), (7, 3, 3, 4), None), match="larger than the image", **_PLAIN),
         ErrorSample(((2, 5, 6, 3), (3, 3, 3, 4), (3,)), match="bias", **_PLAIN),
         ErrorSample(((2, 5, 6, 4), (3, 3, 2, 3), None), match="groups", **_GROUPED),
+        ErrorSample(((2, 5, 6, 3), (0, 3, 3, 4), None), match="empty", **_PLAIN),
+        ErrorSample(
+            ((2, 5, 6, 3), (3, 3, 3, 4), None),
+            integers={0: 9},
+            error=DTypeError,
+            match="astype",
+            **_PLAIN,
+        ),
     )
 
     def shape(x, w, b, *, stride, padding, dilation, groups):
         _check_images(x)
-        _check_filters(w, x[3], groups, "images")
-        if b is not None and b != w[3:]:
-            raise ShapeError(f"the bias must have the shape {w[3:]} of the filters, got {b}")
+        _check_filters(w, groups)
+        _check_channels(x, w, groups)
+        _check_bias(b, w[3])
         return (x[0], *_output(x, w, stride, padding, dilation), w[3])
 
     def cost(x, w, b, **options):
@@ -133,7 +162,7 @@ class Conv2d(Operation, name="conv2d"):
         return gx, gw, gb
 
 
-class Conv2dInputGradient(Operation, name="conv2d_input_gradient"):
+class Conv2dInputGradient(_Convolution, name="conv2d_input_gradient"):
     """Send gy (N, OH, OW, O) back through filters to images of a size: the adjoint of conv2d in x.
 
     It is the transposed convolution as well.
@@ -150,12 +179,17 @@ class Conv2dInputGradient(Operation, name="conv2d_input_gradient"):
     errors = (
         ErrorSample(((2, 4, 5, 4), (3, 2, 3, 4)), match="size", size=(4, 5), **_PLAIN),
         ErrorSample(((2, 2, 4, 3), (3, 2, 3, 4)), match="channels", size=(4, 5), **_PLAIN),
+        ErrorSample(((2, 4, 4, 3), (2, 2, 2, 3)), match="groups", size=(3, 3), **_GROUPED),
     )
 
     def shape(gy, w, *, size, stride, padding, dilation, groups):
-        _check_images(gy)
-        if len(w) != 4 or gy[3] != w[3]:
-            raise ShapeError(f"gradients {gy} of {gy[3]} channels do not come from filters {w}")
+        _check_images(gy, "gradients")
+        _check_filters(w, groups)
+        if gy[3] != w[3]:
+            raise ShapeError(
+                f"the filters {w} have {w[3]} outputs, the gradients {gy} have {gy[3]} channels; "
+                "filters are (KH, KW, C / groups, O) and gradients (N, OH, OW, O)"
+            )
         x = (gy[0], *size, w[2] * groups)
         found = _output(x, w, stride, padding, dilation)
         if found != gy[1:3]:
@@ -194,7 +228,7 @@ class Conv2dInputGradient(Operation, name="conv2d_input_gradient"):
         )
 
 
-class Conv2dFilterGradient(Operation, name="conv2d_filter_gradient"):
+class Conv2dFilterGradient(_Convolution, name="conv2d_filter_gradient"):
     """Correlate images (N, H, W, C) with gy (N, OH, OW, O): adjoint of conv2d in its filters."""
 
     samples = (
@@ -219,7 +253,8 @@ class Conv2dFilterGradient(Operation, name="conv2d_filter_gradient"):
         if found != gy[1:3]:
             raise ShapeError(f"images of size {x[1:3]} give outputs {found}, not {gy[1:3]}")
         w = (*kernel, x[3] // groups, gy[3])
-        _check_filters(w, x[3], groups, "images")
+        _check_filters(w, groups)
+        _check_channels(x, w, groups)
         return w
 
     def cost(x, gy, **options):
@@ -254,19 +289,39 @@ class Conv2dFilterGradient(Operation, name="conv2d_filter_gradient"):
         )
 
 
+@contextmanager
+def _naming(name: str) -> Iterator[None]:
+    # Put the name of an operation before the message of a ShapeError.
+    try:
+        yield
+    except ShapeError as error:
+        raise ShapeError(f"{name}: {error}") from None
+
+
 def _options(
-    x: Any, kernel: tuple, stride: Any, padding: Any, dilation: Any, groups: int, algorithm: str
+    name: str,
+    x: Any,
+    w: Any,
+    stride: Any,
+    padding: Any,
+    dilation: Any,
+    groups: int,
+    algorithm: str,
 ) -> dict[str, Any]:
     if algorithm not in ALGORITHMS:
         raise OptionError(
             f"algorithm: {algorithm!r} is unknown; choose one of {', '.join(ALGORITHMS)}"
         )
-    if isinstance(groups, bool) or not isinstance(groups, int) or groups < 1:
-        raise OptionError(f"groups: expected an integer of 1 or more, got {groups!r}")
+    images: Any = shape_of(x, name)
+    filters: Any = shape_of(w, name)
+    groups = integer(groups, "groups")
+    with _naming(name):
+        _check_images(images)
+        _check_filters(filters, groups)
     stride, dilation = pair(stride, "stride"), pair(dilation, "dilation")
     return {
         "stride": stride,
-        "padding": pad_pairs(padding, x.shape[1:3], kernel, stride, dilation),
+        "padding": pad_pairs(padding, images[1:3], filters[:2], stride, dilation),
         "dilation": dilation,
         "groups": groups,
     }
@@ -310,8 +365,10 @@ def conv2d(
         The channels differ, or a kernel is larger than the padded image.
     OptionError
         An option is out of range.
+    DTypeError
+        The images or filters are of integers, or of two floating-point types.
     """
-    options = _options(x, w.shape[:2], stride, padding, dilation, groups, algorithm)
+    options = _options("conv2d", x, w, stride, padding, dilation, groups, algorithm)
     return Conv2d.apply(x, w, b, **options)
 
 
@@ -339,7 +396,7 @@ def conv_transpose2d(
     padding : int, pair of int, or pair of pairs
         Taken away from the output on each side.
     output_padding : int or pair of int
-        Rows and columns more at the end, where several sizes would fit the stride.
+        Rows and columns more at the end, where several sizes would fit the stride: less than it.
     groups : int
     algorithm : {"auto", "im2col"}
 
@@ -347,24 +404,36 @@ def conv_transpose2d(
     -------
     Tensor of shape (N, OH, OW, O)
         OH = (H - 1) stride - 2 padding + dilation (KH - 1) + output_padding + 1, and OW likewise.
+
+    Raises
+    ------
+    ShapeError
+        The channels differ, or the padding leaves nothing of the output.
+    OptionError
+        An option is out of range.
+    DTypeError
+        The images or filters are of integers, or of two floating-point types.
     """
+    name = "conv_transpose2d"
     if isinstance(padding, str):
         raise OptionError(f"padding: a transposed convolution takes numbers, got {padding!r}")
-    _check_images(x.shape)
-    if w.ndim != 4 or w.shape[3] != x.shape[3]:
-        raise ShapeError(
-            f"conv_transpose2d: the filters {w.shape} (KH, KW, O, C) do not fit images of "
-            f"{x.shape[3]} "
-            "channels"
+    options = _options(name, x, w, stride, padding, dilation, groups, algorithm)
+    extra = pair(output_padding, "output_padding", least=0)
+    with _naming(name):
+        if w.shape[3] != x.shape[3]:
+            raise ShapeError(
+                f"the filters {w.shape} expect {w.shape[3]} channels, the images {x.shape} have "
+                f"{x.shape[3]}; filters are (KH, KW, O / groups, C) and images (N, H, W, C)"
+            )
+        if b is not None:
+            _check_bias(shape_of(b, name), w.shape[2] * options["groups"])
+        size = transposed_output_size(
+            (x.shape[1], x.shape[2]),
+            (w.shape[0], w.shape[1]),
+            options["stride"],
+            options["padding"],
+            options["dilation"],
+            extra,
         )
-    options = _options(x, w.shape[:2], stride, padding, dilation, groups, algorithm)
-    size = transposed_output_size(
-        (x.shape[1], x.shape[2]),
-        (w.shape[0], w.shape[1]),
-        options["stride"],
-        options["padding"],
-        options["dilation"],
-        pair(output_padding, "output_padding", least=0),
-    )
     y = Conv2dInputGradient.apply(x, w, size=size, **options)
-    return y if b is None else y + b
+    return y if b is None else add(y, b)

@@ -133,7 +133,8 @@ class Index(Operation, name="index", view=True):
         return result
 
     def forward(ctx, x, *, index):
-        return x[index]
+        # With an Ellipsis, a single element is a view as well, and no scalar of NumPy's.
+        return x[index if Ellipsis in index else (*index, Ellipsis)]
 
     def backward(ctx, gy):
         return Place.apply(gy, index=ctx.options["index"], shape=ctx.inputs[0].shape)
@@ -297,16 +298,14 @@ def getitem(x: Any, index: Any) -> Tensor:
 
 
 def _as_part(part: Any, x: Any) -> Any:
-    # Numbers become int, tensors and lists arrays on the backend of x.
+    # Numbers become int, lists arrays on the backend of x; tensors stay, so that changes are seen.
     if isinstance(part, (*_BASIC, np.integer)) and not isinstance(part, bool):
         return int(part) if isinstance(part, np.integer) else part
-    if isinstance(part, Tensor):
-        part = part.data
-    elif isinstance(part, (list, range)):
+    if isinstance(part, (list, range)):
         values = np.asarray(part)
         values = values.astype(np.int64) if not values.size else values
         part = backend.asarray(values, backend.name_of(x.data if isinstance(x, Tensor) else x))
-    if not backend.is_array(part):
+    if not isinstance(part, Tensor) and not backend.is_array(part):
         raise OptionError(
             f"index: expected integers, slices, None, ... or arrays, got {type(part).__name__}"
         )
@@ -342,6 +341,7 @@ def _split(parts: list, shape: tuple[int, ...]) -> tuple[list, list]:
                     "its shape must be that of the axes which it chooses from"
                 )
             template.extend([ARRAY] * part.ndim)
-            positions.extend(part.nonzero())
+            mask = part.data if isinstance(part, Tensor) else part
+            positions.extend(mask.nonzero())
             axis += part.ndim
     return template, positions

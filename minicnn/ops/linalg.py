@@ -20,7 +20,7 @@ def _as_matrices(
     x: tuple[int, ...], y: tuple[int, ...]
 ) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
     # The shapes of both as matrices, a vector being a row or a column, and of the product.
-    if not x or not y:
+    if not (isinstance(x, tuple) and isinstance(y, tuple) and x and y):
         raise ShapeError(f"shapes {x} and {y}: both need at least one axis; use * for numbers")
     first = x if len(x) > 1 else (1, *x)
     second = y if len(y) > 1 else (*y, 1)

@@ -18,7 +18,7 @@ from minicnn.ops import (
 )
 from minicnn.ops.softmax import log_softmax, softmax
 
-__all__: list[str] = []
+__all__ = ["attach"]
 
 
 def _comparison(name: str) -> Any:
@@ -92,8 +92,12 @@ METHODS = {
 }
 COMPARISONS = ("__lt__", "__le__", "__gt__", "__ge__", "__eq__", "__ne__")
 
-for _name, _function in METHODS.items():
-    setattr(Tensor, _name, _function)
-for _name in COMPARISONS:
-    setattr(Tensor, _name, _comparison(_name))
-Tensor.__hash__ = object.__hash__  # type: ignore[method-assign]  # tensors are told apart by identity
+
+def attach() -> None:
+    """Make Tensor's operators and methods of the table above."""
+    for name, function in METHODS.items():
+        setattr(Tensor, name, function)
+    for name in COMPARISONS:
+        setattr(Tensor, name, _comparison(name))
+    # Tensors are told apart by identity, although == compares elements.
+    Tensor.__hash__ = object.__hash__  # type: ignore[method-assign]

@@ -10,9 +10,15 @@ import numpy as np
 
 from minicnn import backend
 from minicnn.autograd import Cost, ErrorSample, Operation, Sample, Tensor
-from minicnn.errors import OptionError, ShapeError
+from minicnn.errors import DTypeError, OptionError, ShapeError
 from minicnn.kernels import pool
 from minicnn.kernels.sizes import Padding, Pair, pad_pairs, pair, window_output
+from minicnn.ops.arguments import refuse_integers, shape_of
+from minicnn.ops.linalg import matmul
+from minicnn.ops.reduce import max as largest
+from minicnn.ops.reduce import mean
+from minicnn.ops.shape import reshape
+from minicnn.ops.standardize import OfFloats
 
 __all__ = [
     "adaptive_avg_pool2d",
@@ -68,6 +74,22 @@ def _windows(
                 yield (n, p, q, c), i * kernel[1] + j, (n, row, column, c)
 
 
+def _check_windows(
+    x: tuple, output: Pair, kernel: Pair, stride: Pair, padding: Padding, dilation: Pair
+) -> None:
+    # Refuse windows with nothing but padding in them: their maximum would be minus infinity.
+    for n, k, s, (before, after), d, positions in zip(
+        x[1:3], kernel, stride, padding, dilation, output, strict=True
+    ):
+        for start in range(-before, positions * s - before, s) if before or after else ():
+            place = max(0, -(start // d))  # the first that is not before the image
+            if place >= k or start + place * d >= n:
+                raise ShapeError(
+                    f"images of size {x[1:3]} with the padding {padding} have windows that are all "
+                    f"padding; use less padding or dilation than {dilation}, or larger images"
+                )
+
+
 class MaxPool2d(Operation, name="max_pool2d"):
     """The maximum of each window; the gradient goes to the first pixel that holds it."""
 
@@ -79,10 +101,13 @@ class MaxPool2d(Operation, name="max_pool2d"):
     errors = (
         ErrorSample(((2, 4, 5),), match=r"\(N, H, W, C\)", **_TWO),
         ErrorSample(((2, 1, 5, 2),), match="larger than the image", **_TWO),
+        ErrorSample(((2, 4, 5, 2),), match="all padding", **{**_TWO, "padding": ((0, 2), (0, 0))}),
     )
 
-    def shape(x, *, kernel, stride, padding, dilation):
-        return (x[0], *_output(x, kernel, stride, padding, dilation), x[3])
+    def shape(x, **geometry):
+        output = _output(x, **geometry)
+        _check_windows(x, output, **geometry)
+        return (x[0], *output, x[3])
 
     def cost(x, *, kernel, **options):
         outputs = math.prod(MaxPool2d.shape(x, kernel=kernel, **options))
@@ -101,6 +126,11 @@ class MaxPool2d(Operation, name="max_pool2d"):
     def backward(ctx, gy):
         size = ctx.inputs[0].shape[1:3]
         return MaxPool2dGradient.apply(gy, ctx.index, size=size, **ctx.options)
+
+
+def _scattered(gy: tuple, kernel: Pair, stride: Pair, dilation: Pair) -> int:
+    # How many numbers are added up where windows overlap: one for every place of every window.
+    return 0 if pool.disjoint(kernel, stride, dilation) else math.prod((*kernel, *gy))
 
 
 class MaxPool2dGradient(Operation, name="max_pool2d_gradient"):
@@ -134,8 +164,8 @@ class MaxPool2dGradient(Operation, name="max_pool2d_gradient"):
             raise ShapeError(f"images of size {size} give outputs {found}, not {gy[1:3]}")
         return x
 
-    def cost(gy, index, *, kernel, **options):
-        return Cost(additions=math.prod(gy))
+    def cost(gy, index, *, kernel, stride, dilation, **options):
+        return Cost(additions=_scattered(gy, kernel, stride, dilation))
 
     def reference(gy, index, *, size, **options):
         gx = np.zeros((gy.shape[0], *size, gy.shape[3]))
@@ -192,7 +222,7 @@ class MaxPool2dAt(Operation, name="max_pool2d_at"):
         return MaxPool2dGradient.apply(gy, ctx.saved[0], size=size, **ctx.options), None
 
 
-class AvgPool2d(Operation, name="avg_pool2d"):
+class AvgPool2d(OfFloats, name="avg_pool2d"):
     """The mean of each window."""
 
     samples = (
@@ -203,6 +233,7 @@ class AvgPool2d(Operation, name="avg_pool2d"):
     errors = (
         ErrorSample(((2, 4, 5),), match=r"\(N, H, W, C\)", **_AVERAGE),
         ErrorSample(((2, 4, 1, 2),), match="larger than the image", **_AVERAGE),
+        ErrorSample(((2, 4, 5, 2),), integers={0: 9}, error=DTypeError, match="astype", **_AVERAGE),
     )
 
     def shape(x, *, kernel, stride, padding, include_pad):
@@ -246,8 +277,7 @@ class AvgPool2dGradient(Operation, name="avg_pool2d_gradient"):
         return x
 
     def cost(gy, *, kernel, stride, **options):
-        disjoint = all(s >= k for k, s in zip(kernel, stride, strict=True))
-        additions = 0 if disjoint else kernel[0] * kernel[1] * math.prod(gy)
+        additions = _scattered(gy, kernel, stride, (1, 1))
         return Cost(multiplications=math.prod(gy), additions=additions)
 
     def reference(gy, *, size, include_pad, **options):
@@ -274,20 +304,28 @@ def pool_padding(padding: Any, size: Pair, kernel: Pair, stride: Pair, dilation:
     for k, d, (before, after) in zip(kernel, dilation, pads, strict=True):
         if 2 * max(before, after) > d * (k - 1) + 1:
             raise OptionError(
-                f"padding: {padding!r} is more than half of the kernel {kernel}, so that windows would "
-                "lie outside the image"
+                f"padding: {padding!r} is more than half of the kernel {kernel}, so that windows "
+                "would lie outside the image; use less padding or a larger kernel"
             )
     return pads
 
 
-def _geometry(kernel_size: Any, stride: Any, padding: Any, dilation: Any, x: Any) -> dict[str, Any]:
+def _images(x: Any, name: str) -> tuple[int, ...]:
+    # The shape of images; anything else is refused in the name of a pooling.
+    shape = shape_of(x, name)
+    if len(shape) != 4:
+        raise ShapeError(f"{name}: expected images of shape (N, H, W, C), got {shape}")
+    return shape
+
+
+def _geometry(
+    x: Any, name: str, kernel_size: Any, stride: Any, padding: Any, dilation: Any = 1
+) -> dict[str, Any]:
+    _, height, width, _ = _images(x, name)
     kernel = pair(kernel_size, "kernel_size")
     stride = kernel if stride is None else pair(stride, "stride")
     dilation = pair(dilation, "dilation")
-    if x.ndim != 4:
-        raise ShapeError(f"pooling: expected images of shape (N, H, W, C), got {x.shape}")
-    size = (x.shape[1], x.shape[2])
-    pads = pool_padding(padding, size, kernel, stride, dilation)
+    pads = pool_padding(padding, (height, width), kernel, stride, dilation)
     return {"kernel": kernel, "stride": stride, "padding": pads, "dilation": dilation}
 
 
@@ -309,8 +347,15 @@ def max_pool2d(
     -------
     Tensor of shape (N, OH, OW, C)
         The gradient goes to the first pixel, row by row, that holds the maximum.
+
+    Raises
+    ------
+    ShapeError
+        A window is larger than the padded images, or sees nothing but padding.
+    OptionError
+        An option is out of range.
     """
-    return MaxPool2d.apply(x, **_geometry(kernel_size, stride, padding, dilation, x))
+    return MaxPool2d.apply(x, **_geometry(x, "max_pool2d", kernel_size, stride, padding, dilation))
 
 
 def avg_pool2d(
@@ -336,8 +381,17 @@ def avg_pool2d(
     Returns
     -------
     Tensor of shape (N, OH, OW, C)
+
+    Raises
+    ------
+    ShapeError
+        A window is larger than the padded images.
+    OptionError
+        An option is out of range.
+    DTypeError
+        The images are of integers.
     """
-    geometry = _geometry(kernel_size, stride, padding, 1, x)
+    geometry = _geometry(x, "avg_pool2d", kernel_size, stride, padding)
     del geometry["dilation"]
     return AvgPool2d.apply(x, include_pad=bool(count_include_pad), **geometry)
 
@@ -354,35 +408,47 @@ def adaptive_avg_pool2d(x: Tensor, output_size: Any) -> Tensor:
     Returns
     -------
     Tensor of shape (N, OH, OW, C)
+
+    Raises
+    ------
+    ShapeError
+        The input is no batch of images, or they are empty.
+    DTypeError
+        The images are of integers.
     """
     output = pair(output_size, "output_size")
-    if x.ndim != 4:
-        raise ShapeError(f"adaptive_avg_pool2d: expected images (N, H, W, C), got {x.shape}")
-    n, h, w, c = x.shape
+    n, h, w, c = _images(x, "adaptive_avg_pool2d")
     if not (h and w):
         raise ShapeError(f"adaptive_avg_pool2d: the images {x.shape} are empty")
+    refuse_integers(x, "adaptive_avg_pool2d")
     if h % output[0] == 0 and w % output[1] == 0:
         return avg_pool2d(x, (h // output[0], w // output[1]))
     # The mean over a rectangle is the mean over its rows of the means over its columns.
-    rows = _averages(x, h, output[0]) @ x.reshape(n, h, w * c)
-    columns = _averages(x, w, output[1]) @ rows.reshape(n * output[0], w, c)
-    return columns.reshape(n, *output, c)
+    rows = matmul(_averages(x, h, output[0]), reshape(x, (n, h, w * c)))
+    columns = matmul(_averages(x, w, output[1]), reshape(rows, (n * output[0], w, c)))
+    return reshape(columns, (n, *output, c))
 
 
-def _averages(x: Tensor, size: int, output: int) -> Tensor:
-    # The matrix (output, size) that averages along one axis.
-    matrix = np.zeros((output, size))
-    for i in range(output):
-        start, stop = i * size // output, -(-(i + 1) * size // output)
-        matrix[i, start:stop] = 1 / (stop - start)
-    return Tensor(backend.asarray(matrix, x.backend, dtype=x.dtype))
+def _averages(x: Any, size: int, output: int) -> Any:
+    # The matrix (output, size) that averages along one axis, made where the images are.
+    xp = backend.xp(x.data if isinstance(x, Tensor) else x)
+    start = xp.arange(output) * size // output
+    stop = -(-(xp.arange(output) + 1) * size // output)
+    places = xp.arange(size)
+    inside = (places >= start[:, None]) & (places < stop[:, None])
+    return inside.astype(x.dtype) / (stop - start)[:, None].astype(x.dtype)
 
 
 def global_avg_pool2d(x: Tensor) -> Tensor:
     """Take the mean of each channel's whole picture: (N, H, W, C) to (N, C)."""
-    return x.mean(axis=(1, 2))
+    _images(x, "global_avg_pool2d")
+    return mean(x, axis=(1, 2))
 
 
 def global_max_pool2d(x: Tensor) -> Tensor:
-    """Take the maximum of each channel's whole picture: (N, H, W, C) to (N, C)."""
-    return x.max(axis=(1, 2))
+    """Take the maximum of each channel's whole picture: (N, H, W, C) to (N, C).
+
+    Pixels that are equally large share the gradient.
+    """
+    _images(x, "global_max_pool2d")
+    return largest(x, axis=(1, 2))

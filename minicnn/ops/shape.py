@@ -270,6 +270,7 @@ def reshape(x: Any, *shape: int | Sequence[int]) -> Tensor:
     ShapeError
         The number of elements would change.
     """
+    shape_of(x, "reshape")
     return Reshape.apply(x, shape=_given(shape))
 
 

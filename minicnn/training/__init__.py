@@ -1,1 +1,39 @@
-"""."""
+"""Training: the loop, callbacks, metrics, checkpoints, evaluation and cross-validation."""
+
+from minicnn.training.callbacks import BestModel, Callback, Checkpoint, EarlyStopping, HistoryWriter
+from minicnn.training.checkpoint import read_checkpoint, write_checkpoint
+from minicnn.training.crossvalidation import CrossValidation, cross_validate, fold_folder
+from minicnn.training.evaluation import Loss, evaluate, evaluating, predict, scores_of
+from minicnn.training.history import History
+from minicnn.training.interrupt import Interrupted, StopRequest, stop_requests, terminable
+from minicnn.training.metrics import Metrics, Scores
+from minicnn.training.progress import Progress, epoch_line
+from minicnn.training.trainer import Trainer
+
+__all__ = [
+    "BestModel",
+    "Callback",
+    "Checkpoint",
+    "CrossValidation",
+    "EarlyStopping",
+    "History",
+    "HistoryWriter",
+    "Interrupted",
+    "Loss",
+    "Metrics",
+    "Progress",
+    "Scores",
+    "StopRequest",
+    "Trainer",
+    "cross_validate",
+    "epoch_line",
+    "evaluate",
+    "evaluating",
+    "fold_folder",
+    "predict",
+    "read_checkpoint",
+    "scores_of",
+    "stop_requests",
+    "terminable",
+    "write_checkpoint",
+]

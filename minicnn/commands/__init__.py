@@ -1,0 +1,3 @@
+"""What scripts and the command line run: options, run folders, and the jobs themselves."""
+
+__all__: list[str] = []

@@ -1,0 +1,170 @@
+"""The folder of a training run: what lies in it, and that nothing in it is lost unasked."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import platform
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import minicnn
+from minicnn import backend
+from minicnn.errors import DataError, OptionError
+from minicnn.files import atomic_write
+from minicnn.training.crossvalidation import RESULT
+
+__all__ = ["RunFolder", "versions", "write_json"]
+
+# The variables that BLAS libraries take their number of threads from. They are only recorded.
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+FOLD = re.compile(r"fold-\d+")
+FILES = (
+    RESULT,
+    "history.csv",
+    "weights.safetensors",
+    "checkpoint.safetensors",
+    "predictions.csv",
+    "figures/history.png",
+    "figures/confusion.png",
+    "metrics.json",
+    "config.json",
+)
+
+
+class RunFolder:
+    """A folder with the files of one run.
+
+    Parameters
+    ----------
+    path : str or os.PathLike
+        It need not exist.
+
+    Attributes
+    ----------
+    config, history, weights, checkpoint, metrics, predictions : Path
+    figures : Path
+        The folder of the figures.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+        self.config = self.path / "config.json"
+        self.history = self.path / "history.csv"
+        self.weights = self.path / "weights.safetensors"
+        self.checkpoint = self.path / "checkpoint.safetensors"
+        self.metrics = self.path / "metrics.json"
+        self.predictions = self.path / "predictions.csv"
+        self.figures = self.path / "figures"
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+    def files(self) -> list[Path]:
+        """Return the files of a run that are there, those of its folds first."""
+        folds = sorted(path for path in self.path.glob("fold-*") if FOLD.fullmatch(path.name))
+        in_folds = [file for path in folds for file in RunFolder(path).files()]
+        return in_folds + [path for name in FILES if (path := self.path / name).is_file()]
+
+    def check(self, *, resume: bool, overwrite: bool) -> None:
+        """Refuse a folder in which something would be lost, or in which nothing can be resumed.
+
+        Raises
+        ------
+        OptionError
+            It holds a run, and neither to resume nor to overwrite it was asked; or it holds none,
+            and to resume it was.
+        DataError
+            It is no folder.
+        """
+        if self.path.exists() and not self.path.is_dir():
+            raise DataError(f"{self}: is a file; choose another folder for --out")
+        if resume:
+            if not self.config.exists():
+                raise OptionError(
+                    f"{self}: holds no run to resume; leave --resume out to begin one"
+                )
+        elif not overwrite and (found := self.files()):
+            what = "a finished run" if self.metrics.exists() else "an unfinished run"
+            if not self.config.exists():
+                what = f"a file {found[0].name}"
+            raise OptionError(
+                f"{self}: holds {what}; add --resume to go on with it (--epochs to prolong it), "
+                "--overwrite to replace it, or choose another --out"
+            )
+
+    def stored(self) -> dict[str, Any]:
+        """Read the configuration of the run.
+
+        Raises
+        ------
+        DataError
+            It cannot be read, or is none.
+        """
+        try:
+            config = json.loads(self.config.read_text(encoding="utf-8"))
+            if not isinstance(config["options"], dict) or not isinstance(config["data"], dict):
+                raise TypeError("no options")
+        except OSError as error:
+            raise DataError(f"{self.config}: cannot be read ({error.strerror})") from None
+        except (ValueError, KeyError, TypeError):
+            raise DataError(
+                f"{self.config}: damaged, or of another program; choose another --out"
+            ) from None
+        return config
+
+    def make(self) -> None:
+        """Make the folder, and remove what a write that was killed may have left there."""
+        self.figures.mkdir(parents=True, exist_ok=True)
+        for name in FILES:
+            place, _, file = name.rpartition("/")
+            for rest in (self.path / place).glob(f".{file}.*.tmp"):
+                rest.unlink(missing_ok=True)
+
+    def clear(self) -> None:
+        """Remove the files of the run that is there, the configuration last, and nothing else."""
+        files = self.files()
+        for file in files:
+            file.unlink()
+        # The deepest first, and only folders in which nothing else lies.
+        for folder in sorted({file.parent for file in files} | {self.figures}, reverse=True):
+            for place in (folder, folder.parent):
+                if place.is_relative_to(self.path) and place != self.path:
+                    with contextlib.suppress(OSError):
+                        place.rmdir()
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of what the bits of a run depend on."""
+    found = {
+        "minicnn": minicnn.__version__,
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+    }
+    chosen = backend.current()
+    if chosen.name != "numpy":
+        found[chosen.name] = chosen.xp.__version__
+    return found
+
+
+def machine() -> dict[str, Any]:
+    """Return what else they depend on: the machine, and the threads that were set."""
+    return {
+        "platform": platform.platform(),
+        "byte_order": sys.byteorder,
+        "cores": os.cpu_count(),
+        "threads": {name: os.environ.get(name) for name in THREAD_VARIABLES},
+    }
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write a JSON file for people and programs to read, replacing an old one at once."""
+    with atomic_write(path) as file:
+        json.dump(content, file, indent=2, allow_nan=False)
+        file.write("\n")

@@ -1,0 +1,167 @@
+"""The faces of a training run: loaded or drawn, divided into splits, and delivered in batches."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from minicnn.commands.train_options import Options
+from minicnn.data.auditing import Dropped, drop_duplicates
+from minicnn.data.augment import Augmentation
+from minicnn.data.face_dataset import UNLABELLED, FaceDataset
+from minicnn.data.faces import drawn_faces_dataset
+from minicnn.data.fer2013 import load
+from minicnn.data.loader import DataLoader
+from minicnn.data.normalize import Normalization
+from minicnn.data.splits import limit, stratified_split
+from minicnn.errors import DataError
+from minicnn.random import Streams
+
+__all__ = ["Faces", "evaluation_loader", "load_faces", "training_loader"]
+
+DRAWN = {"train": 6000, "validation": 1500}
+DRAWN_NAME = "drawn faces (built in, not real faces)"
+VALIDATION_SPLITS = ("public_test", "validation")  # the first of them that has labels is used
+
+RECIPES = {
+    "mild": Augmentation(
+        rotation=10, width_shift=0.1, height_shift=0.1, zoom=0.1, horizontal_flip=True
+    ),
+    "strong": Augmentation.system_a(),
+    "none": None,
+}
+
+
+@dataclass(frozen=True)
+class Faces:
+    """The splits of a run.
+
+    Attributes
+    ----------
+    train : FaceDataset
+    validation : FaceDataset or None
+        None before the training images are divided into folds.
+    others : dict of str to FaceDataset
+        Further splits, with labels or without.
+    source : str
+        The path, or what was drawn.
+    validation_source : str
+        Which split the validation images are.
+    dropped : Dropped or None
+        What ``--drop-duplicates`` left out.
+    """
+
+    train: FaceDataset
+    validation: FaceDataset | None
+    others: dict[str, FaceDataset] = field(default_factory=dict)
+    source: str = DRAWN_NAME
+    validation_source: str = "validation"
+    dropped: Dropped | None = None
+
+    def require_validation(self) -> FaceDataset:
+        """Return the validation images where there are some.
+
+        Raises
+        ------
+        DataError
+            The training images were not divided yet.
+        """
+        if self.validation is None:
+            raise DataError(f"{self.source}: the training images are not divided into folds yet")
+        return self.validation
+
+    def counts(self) -> dict[str, int]:
+        """Return the number of images in each split."""
+        validation = {} if self.validation is None else {"validation": len(self.validation)}
+        others = {name: len(part) for name, part in self.others.items()}
+        return {"train": len(self.train), **validation, **others}
+
+
+def load_faces(options: Options) -> Faces:
+    """Load or draw the faces and divide them as the options say.
+
+    Raises
+    ------
+    DataError
+        There is nothing at the path, it is damaged, or it has no labelled training images.
+    OptionError
+        A part would be empty.
+    """
+    streams = Streams(options.seed)
+    if options.data is None:
+        n = {name: min(count, options.limit or count) for name, count in DRAWN.items()}
+        dataset = drawn_faces_dataset(options.seed, train=n["train"], validation=n["validation"])
+        source = DRAWN_NAME
+    else:
+        dataset, source = load(options.data), options.data
+    dropped = None
+    if options.drop_duplicates:
+        dataset, dropped = drop_duplicates(dataset)
+    if "train" not in dataset.splits:
+        raise DataError(f"{source}: there are no training images, only {', '.join(dataset.splits)}")
+    parts = {name: dataset.split(name) for name in dataset.splits}
+    train = parts.pop("train")
+    train.require_labels()
+    validation, origin = None, "folds"
+    if options.folds is None:
+        origin = next((name for name in VALIDATION_SPLITS if _labelled(parts.get(name))), "train")
+        if origin != "train":
+            validation = parts.pop(origin)
+        else:
+            labels, rng = train.require_labels(), streams["validation split"]
+            rows, others = stratified_split(labels, options.validation_fraction, rng)
+            train, validation = train.subset(rows), train.subset(others)
+    if options.limit is not None:
+        train = _limited(train, options.limit, streams["limit: train"])
+        if validation is not None:
+            validation = _limited(validation, options.limit, streams["limit: validation"])
+        parts = {
+            name: _limited(part, options.limit, streams[f"limit: {name}"])
+            for name, part in parts.items()
+        }
+    return Faces(train, validation, parts, source, origin, dropped)
+
+
+def _labelled(dataset: FaceDataset | None) -> bool:
+    return dataset is not None and dataset.labels is not None and UNLABELLED not in dataset.labels
+
+
+def _limited(dataset: FaceDataset, count: int, rng: np.random.Generator) -> FaceDataset:
+    if not _labelled(dataset):
+        return dataset.subset(np.arange(min(count, len(dataset))))
+    return dataset.subset(limit(dataset.require_labels(), count, rng))
+
+
+def training_loader(
+    dataset: FaceDataset, options: Options, normalization: Normalization, rng: np.random.Generator
+) -> DataLoader:
+    """Return the loader of the training images: shuffled and augmented."""
+    count = len(dataset)
+    return DataLoader(
+        dataset.images,
+        dataset.require_labels(),
+        batch_size=options.batch_size,
+        shuffle=True,
+        rng=rng,
+        augmentation=RECIPES[options.augment],
+        normalization=normalization,
+        # Batch norm cannot work with a batch of one image.
+        drop_last=count % options.batch_size == 1 and count > options.batch_size,
+        prefetch=2 if options.prefetch else 0,
+        num_classes=len(dataset.class_names),
+    )
+
+
+def evaluation_loader(
+    dataset: FaceDataset, options: Options, normalization: Normalization | None
+) -> DataLoader:
+    """Return a loader of all images as they are, in their order; without labels, with zeros."""
+    labels = dataset.labels if _labelled(dataset) else np.zeros(len(dataset), np.int64)
+    return DataLoader(
+        dataset.images,
+        np.asarray(labels),
+        batch_size=options.batch_size,
+        normalization=normalization,
+        prefetch=2 if options.prefetch else 0,
+    )

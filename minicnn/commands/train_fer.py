@@ -1,0 +1,192 @@
+"""Train a network on faces from a command line: checks, the run, and one line for each error."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from minicnn import backend
+from minicnn.commands.run_folder import RunFolder, machine, versions, write_json
+from minicnn.commands.train_data import DRAWN_NAME, Faces, load_faces
+from minicnn.commands.train_folds import run_folds
+from minicnn.commands.train_options import Options, Request, command, merge, parse
+from minicnn.commands.train_run import Result, train_faces, write_outputs
+from minicnn.data.splits import stratified_kfold
+from minicnn.errors import MinicnnError, OptionError
+from minicnn.random import Streams
+from minicnn.report.figures import require_matplotlib
+from minicnn.training.interrupt import terminable
+
+__all__ = ["main"]
+
+NAME = "train_fer"
+INTERRUPTED = 130  # what shells report for a program that Ctrl-C ended
+
+
+def main(arguments: Sequence[str] | None = None, *, program: str = f"python -m {NAME}") -> int:
+    """Train as a command line says.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        Those of the process by default.
+    program : str
+        How it is called, for messages and for the command that repeats the run.
+
+    Returns
+    -------
+    int
+        The exit code: 0, 2 for an error (one line on stderr says what it is), 130 where a signal
+        ended it.
+    """
+    folder: RunFolder | None = None
+    try:
+        # The training itself looks for NaN and infinity, and says where they arose.
+        with terminable(), np.errstate(all="ignore"):
+            request = parse(arguments, program)
+            folder = _folder(request)
+            _train(request, folder, program)
+    except MinicnnError as error:
+        return _fail(str(error))
+    except MemoryError as error:
+        return _fail(f"out of memory ({error}); choose a smaller --batch-size or model")
+    except OSError as error:
+        return _fail(f"{error.filename or 'a file'}: {error.strerror or error}")
+    except KeyboardInterrupt as error:
+        again = "nothing was trained yet"
+        if folder is not None and folder.config.exists():
+            again = f"go on with: {program} --resume --out {shlex.quote(str(folder))}"
+        what = str(error) or "stopped"
+        print(f"{NAME}: interrupted, {what}; {again}", file=sys.stderr)
+        return INTERRUPTED
+    return 0
+
+
+def _fail(message: str) -> int:
+    print(f"{NAME}: error: {' '.join(message.split())}", file=sys.stderr)
+    return 2
+
+
+def _folder(request: Request) -> RunFolder:
+    model = request.given.get("model", Options.model)
+    return RunFolder(request.out if request.out is not None else Path("runs") / model)
+
+
+def _train(request: Request, folder: RunFolder, program: str) -> None:
+    """Check everything that can be checked before anything is written; then train."""
+
+    def say(text: str) -> None:
+        if not request.quiet:
+            print(text, flush=True)
+
+    require_matplotlib()
+    folder.check(resume=request.resume, overwrite=request.overwrite)
+    stored = folder.stored() if request.resume else None
+    options = merge(request.given, None if stored is None else stored["options"])
+    with backend.use(options.backend):
+        faces = load_faces(options)
+        _check_run(faces, options, stored)
+        _announce(faces, options, stored, folder, say)
+        if request.overwrite:
+            folder.clear()
+        folder.make()
+        write_json(folder.config, _config(faces, options, folder, program))
+        if options.folds is not None:
+            _report_folds(faces, folder, options, request, say)
+            return
+        result = train_faces(
+            faces, folder, options, seed=options.seed, resume=request.resume, quiet=request.quiet
+        )
+        split = write_outputs(faces, folder, options, result)
+        _report(result, folder, split, say)
+
+
+def _check_run(faces: Faces, options: Options, stored: dict[str, Any] | None) -> None:
+    """Refuse other data than the stored run's, and more folds than there are images."""
+    if stored is not None and stored["data"].get("sha256") != faces.train.sha256:
+        raise OptionError(
+            f"--data {options.data or DRAWN_NAME}: the run was begun with other data "
+            f"({stored['data'].get('source')}, sha256 {str(stored['data'].get('sha256'))[:12]}), "
+            f"this is sha256 {faces.train.sha256[:12]}; resume it with the same, or choose another "
+            "--out"
+        )
+    if options.folds is not None:
+        labels = faces.train.require_labels()
+        stratified_kfold(labels, options.folds, Streams(options.seed)["folds"])
+
+
+def _config(faces: Faces, options: Options, folder: RunFolder, program: str) -> dict[str, Any]:
+    return {
+        "command": shlex.join(command(program, options, str(folder))),
+        "options": asdict(options),
+        "data": {
+            "source": faces.source,
+            "sha256": faces.train.sha256,
+            "images": faces.counts(),
+            "validation": faces.validation_source,
+            "dropped": None if faces.dropped is None else faces.dropped.to_dict(),
+        },
+        "versions": versions(),
+        "machine": machine(),
+    }
+
+
+def _announce(
+    faces: Faces,
+    options: Options,
+    stored: dict[str, Any] | None,
+    folder: RunFolder,
+    say: Callable[[str], None],
+) -> None:
+    if options.data is None:
+        say("no --data: training on drawn faces, which are built in and not real faces")
+    if faces.dropped is not None:
+        say(str(faces.dropped))
+    counts = ", ".join(f"{name} {count:,}" for name, count in faces.counts().items())
+    say(f"data: {faces.source}: {counts} (validation: {faces.validation_source})")
+    say(f"model: {options.model}, {options.epochs} epochs, seed {options.seed}, into {folder}")
+    chosen = backend.current()
+    say(f"backend: {chosen.name}")
+    if stored is None:
+        return
+    before, now = stored.get("versions", {}), versions()
+    for name in sorted(now):
+        if before.get(name) != now[name]:
+            say(f"note: the run was begun with {name} {before.get(name)}, this is {now[name]}; the "
+                "bits may differ from those of an uninterrupted run")  # fmt: skip
+    if stored["options"]["epochs"] != options.epochs and options.schedule in (
+        *("one-cycle", "cosine"),
+        "step",
+    ):
+        say(f"note: the {options.schedule} schedule is stretched from "
+            f"{stored['options']['epochs']} to {options.epochs} epochs")  # fmt: skip
+
+
+def _report(result: Result, folder: RunFolder, split: str, say: Callable[[str], None]) -> None:
+    if result.stop_reason is not None:
+        say(f"stopped early: {result.stop_reason}")
+    say(f"best epoch: {result.best_epoch} of {len(result.history)}")
+    for name, scores in result.scores.items():
+        say(f"{name}: accuracy {scores.accuracy:.4f}, macro F1 {scores.macro_f1:.4f}")
+    say(f"predictions are of the {split} split; everything is in {folder}")
+
+
+def _report_folds(
+    faces: Faces,
+    folder: RunFolder,
+    options: Options,
+    request: Request,
+    say: Callable[[str], None],
+) -> None:
+    found, split = run_folds(faces, folder, options, resume=request.resume, quiet=request.quiet)
+    for fold, scores in enumerate(found.fold_scores, 1):
+        say(f"fold {fold}: accuracy {scores.accuracy:.4f}, macro F1 {scores.macro_f1:.4f}")
+    scores = found.scores
+    say(f"all folds: accuracy {scores.accuracy:.4f}, macro F1 {scores.macro_f1:.4f}")
+    say(f"predictions are of the {split} split; everything is in {folder}")

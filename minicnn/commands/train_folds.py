@@ -1,0 +1,144 @@
+"""A cross-validated training run: one run a fold, and what all folds give together."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from minicnn import zoo
+from minicnn.commands.run_folder import RunFolder, write_json
+from minicnn.commands.train_data import Faces
+from minicnn.commands.train_options import Options
+from minicnn.commands.train_run import (
+    TEST_SPLITS,
+    predicted,
+    train_faces,
+    write_figures,
+    write_outputs,
+)
+from minicnn.data.predictions import write_predictions
+from minicnn.random import Streams
+from minicnn.training.crossvalidation import CrossValidation, cross_validate, fold_folder
+from minicnn.training.history import COLUMNS, History, write_rows
+
+__all__ = ["run_folds"]
+
+
+def run_folds(
+    faces: Faces, folder: RunFolder, options: Options, *, resume: bool, quiet: bool
+) -> tuple[CrossValidation, str]:
+    """Train a network on each of K divisions of the training images, and write all files.
+
+    Every fold has a folder of its own with the files of a run. In the folder of the whole there are
+    the same: the confusion matrix of all folds' validation images together, the mean history, the
+    histories of all folds, and the weights of the fold with the best validation accuracy.
+
+    Returns
+    -------
+    CrossValidation
+    str
+        The split whose predictions were written: of a test split, from the folds' mean
+        probabilities; else of all images, each from the fold that did not train on it.
+    """
+    folds = options.folds or 0
+
+    def train_fold(fold: int, training: np.ndarray, validation: np.ndarray, path: Path) -> Any:
+        if not quiet:
+            print(f"fold {fold} of {folds}: {len(training):,} images, {len(validation):,} to "
+                  "validate on", flush=True)  # fmt: skip
+        own = RunFolder(path)
+        own.make()
+        part = Faces(
+            faces.train.subset(training),
+            faces.train.subset(validation),
+            source=faces.source,
+            validation_source=f"fold {fold}",
+        )
+        result = train_faces(
+            part, own, options, seed=fold_seed(options.seed, fold), resume=resume, quiet=quiet
+        )
+        write_outputs(part, own, options, result)
+        return result.probabilities["validation"]
+
+    found = cross_validate(
+        faces.train.require_labels(),
+        folds=folds,
+        rng=Streams(options.seed)["folds"],
+        train=train_fold,
+        directory=folder.path,
+        settings={"epochs": options.epochs, "patience": options.patience},
+    )
+    runs = [RunFolder(fold_folder(folder.path, fold, folds)) for fold in range(1, folds + 1)]
+    split = _write_predictions(faces, folder, options, found, runs)
+    _write_summary(faces, folder, options, found, runs)
+    return found, split
+
+
+def fold_seed(seed: int, fold: int) -> int:
+    """Return the seed of a fold, so that no two folds begin with the same weights."""
+    return int(np.random.SeedSequence([seed, fold]).generate_state(1)[0])
+
+
+def _write_predictions(
+    faces: Faces,
+    folder: RunFolder,
+    options: Options,
+    found: CrossValidation,
+    runs: list[RunFolder],
+) -> str:
+    split = next((name for name in TEST_SPLITS if name in faces.others), "validation")
+    part, probabilities = faces.train, found.probabilities
+    if split in faces.others:
+        part = faces.others[split]
+        models = [zoo.load(run.weights) for run in runs]
+        probabilities = np.mean(
+            [predicted(model, part, options, model.normalization) for model in models], axis=0
+        )
+    write_predictions(folder.predictions, part.ids, probabilities.argmax(axis=1))
+    return split
+
+
+def _write_summary(
+    faces: Faces,
+    folder: RunFolder,
+    options: Options,
+    found: CrossValidation,
+    runs: list[RunFolder],
+) -> None:
+    histories = [History.read_csv(run.history) for run in runs]
+    rows = [{"fold": i, **row} for i, each in enumerate(histories, 1) for row in each]
+    write_rows(folder.history, ("fold", *COLUMNS), rows)
+    best = int(np.argmax([scores.accuracy for scores in found.fold_scores]))
+    temporary = folder.weights.with_name(f".{folder.weights.name}.copy.tmp")
+    shutil.copyfile(runs[best].weights, temporary)
+    temporary.replace(folder.weights)
+    names = faces.train.class_names
+    what = f"validation of all {len(runs)} folds"
+    write_figures(folder, options, mean_history(histories), found.scores, names, what=what)
+    content = {
+        "model": options.model,
+        "epochs": options.epochs,
+        "validation_source": f"{len(runs)} folds",
+        "weights_of_fold": best + 1,
+        "splits": {"validation": found.scores.to_dict(names)},
+        "folds": [scores.to_dict(names) for scores in found.fold_scores],
+    }
+    write_json(folder.metrics, content)
+
+
+def mean_history(histories: list[History]) -> History:
+    """Return the mean of the folds' histories, over the epochs that all of them have."""
+    epochs = min(map(len, histories))
+    mean = History()
+    for epoch in range(epochs):
+        rows = [history[epoch] for history in histories]
+        mean.append(
+            {
+                name: epoch + 1 if name == "epoch" else float(np.mean([row[name] for row in rows]))
+                for name in COLUMNS
+            }
+        )
+    return mean

@@ -1,0 +1,319 @@
+"""The options of a training run: read from a command line, stored, and compared on resume."""
+
+from __future__ import annotations
+
+import argparse
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any, NoReturn
+
+from minicnn import backend, zoo
+from minicnn.errors import OptionError
+
+__all__ = ["Options", "merge", "parse"]
+
+NORMALIZATIONS = ("pixel", "image", "global", "none")
+AUGMENTATIONS = ("mild", "strong", "none")
+SCHEDULES = ("one-cycle", "cosine", "step", "plateau", "constant")
+# The learning rate that each optimiser gets unless one is named.
+LEARNING_RATES = {
+    "adam": 1e-3,
+    "adamw": 2e-3,
+    "sgd": 0.05,
+    "rmsprop": 1e-3,
+    "adagrad": 1e-2,
+    "adadelta": 1.0,
+}
+EPOCHS = 8
+EPOCHS_OF_DRAWN_FACES = 5  # the whole run shall take less than three minutes on two cores
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a training run is made with; see ``--help`` for the meanings.
+
+    Those of :data:`MAY_CHANGE` may differ when a run is resumed.
+    """
+
+    data: str | None = None
+    validation_fraction: float = 0.1
+    limit: int | None = None
+    drop_duplicates: bool = False
+    normalize: str = "pixel"
+    augment: str = "mild"
+    model: str = "avgpool_cnn"
+    epochs: int = EPOCHS
+    batch_size: int = 64
+    optimizer: str = "adamw"
+    learning_rate: float = LEARNING_RATES["adamw"]
+    weight_decay: float = 0.01
+    schedule: str = "one-cycle"
+    label_smoothing: float = 0.0
+    clip_norm: float | None = None
+    average: float | None = None
+    patience: int | None = None
+    folds: int | None = None
+    seed: int = 0
+    backend: str = "numpy"
+    prefetch: bool = True
+
+
+MAY_CHANGE = ("data", "epochs", "patience", "prefetch")
+
+
+@dataclass(frozen=True)
+class Request:
+    """A command line: the options that were named in it, and what to do with the folder.
+
+    Attributes
+    ----------
+    given : dict
+        Options that were named, by their names in :class:`Options`.
+    out : str or None
+    resume, overwrite, quiet : bool
+    """
+
+    given: dict[str, Any]
+    out: str | None
+    resume: bool
+    overwrite: bool
+    quiet: bool
+
+
+class _Parser(argparse.ArgumentParser):
+    """Raises its complaints, so that they are printed like all others: in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        raise OptionError(f"{message} (--help lists the options)")
+
+
+def parse(arguments: Sequence[str] | None, program: str) -> Request:
+    """Read a command line.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        Those of the process by default.
+    program : str
+        What ``--help`` calls the program.
+
+    Raises
+    ------
+    OptionError
+        An option is unknown or has a value that is not possible.
+    """
+    given = vars(_parser(program).parse_args(arguments))
+    run = {name: given.pop(name) for name in ("out", "resume", "overwrite", "quiet")}
+    if run["resume"] and run["overwrite"]:
+        raise OptionError("--resume and --overwrite cannot be had together; choose one of them")
+    return Request(given, **run)
+
+
+def merge(given: dict[str, Any], stored: dict[str, Any] | None = None) -> Options:
+    """Complete the options that were named: by those of a stored run, else by defaults.
+
+    Parameters
+    ----------
+    given : dict
+    stored : dict, optional
+        All options of the run that is to be resumed.
+
+    Raises
+    ------
+    OptionError
+        A named option differs from the stored run's, and is not one that may change.
+    """
+    if "backend" in given or stored is None:
+        given = {**given, "backend": backend.choose(given.get("backend")).name}
+    if stored is not None:
+        known = {field.name for field in fields(Options)}
+        options = Options(**{name: value for name, value in stored.items() if name in known})
+        for name, value in given.items():
+            if name not in MAY_CHANGE and value != getattr(options, name):
+                raise OptionError(
+                    f"{flag(name)} {value}: the run was begun with {getattr(options, name)}; "
+                    "resume it without this option, or choose another --out"
+                )
+        if given.get("epochs", options.epochs) < options.epochs:
+            raise OptionError(
+                f"--epochs {given['epochs']}: the run is one of {options.epochs} epochs; it can be "
+                "made longer, not shorter"
+            )
+        return replace(options, **given)
+    optimizer = given.get("optimizer", Options.optimizer)
+    adaptive = {
+        "learning_rate": LEARNING_RATES[optimizer],
+        "weight_decay": Options.weight_decay if optimizer == "adamw" else 0.0,
+        "epochs": EPOCHS if given.get("data") else EPOCHS_OF_DRAWN_FACES,
+    }
+    return Options(**{**adaptive, **given})
+
+
+def command(program: str, options: Options, out: str) -> list[str]:
+    """Return the command line that repeats a run with all its options, as a list of words."""
+    words = [*program.split(), "--out", out]
+    for name, value in asdict(options).items():
+        if name == "augment" and value == "none":
+            words.append("--no-augment")
+        elif isinstance(value, bool):
+            words += [flag(name)] if value != getattr(Options, name) else []
+        elif value is not None:
+            words += [flag(name), str(value)]
+    return words
+
+
+def flag(name: str) -> str:
+    """Return how an option is called on the command line."""
+    return "--no-prefetch" if name == "prefetch" else "--" + name.replace("_", "-")
+
+
+def _parser(program: str) -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog=program,
+        description="Train a network to tell the expressions of faces. Without --data it trains on "
+        "a built-in set of drawn faces, which are not real ones.",
+        argument_default=argparse.SUPPRESS,
+        allow_abbrev=False,
+    )
+    data = parser.add_argument_group("data")
+    add = data.add_argument
+    add("--data", metavar="PATH", help="FER-2013: a csv (.gz), an archive or a folder of images")
+    add(
+        "--validation-fraction",
+        type=_between(0, 1),
+        metavar="F",
+        help="share of the training images to validate on, where the data has no PublicTest or "
+        "validation images of its own (0.1)",
+    )
+    add("--limit", type=_whole(1), metavar="N", help="use at most N images of each split")
+    add(
+        "--drop-duplicates",
+        action="store_true",
+        help="leave out training images that are blank, repeated, or in an evaluation split",
+    )
+    add(
+        "--normalize",
+        choices=NORMALIZATIONS,
+        help="mean 0 and deviation 1 of each pixel, of each image, of all grey values, or only "
+        f"scale to 0..1 ({Options.normalize})",
+    )
+    add("--augment", choices=AUGMENTATIONS, help=f"random changes of images ({Options.augment})")
+    add(
+        "--no-augment",
+        dest="augment",
+        action="store_const",
+        const="none",
+        help="the same as --augment none",
+    )
+
+    training = parser.add_argument_group("model and training")
+    add = training.add_argument
+    add(
+        "--model",
+        choices=zoo.names(),
+        metavar="NAME",
+        help=f"one of {', '.join(zoo.names())} ({Options.model})",
+    )
+    add(
+        "--epochs",
+        type=_whole(1),
+        metavar="N",
+        help=f"({EPOCHS}; of drawn faces {EPOCHS_OF_DRAWN_FACES})",
+    )
+    add("--batch-size", type=_whole(1), metavar="N", help=f"({Options.batch_size})")
+    add("--optimizer", choices=tuple(LEARNING_RATES), help=f"({Options.optimizer})")
+    add(
+        "--learning-rate",
+        type=_above(0),
+        metavar="X",
+        help="the highest one of the schedule ("
+        + ", ".join(f"{name} {rate:g}" for name, rate in LEARNING_RATES.items())
+        + ")",
+    )
+    add(
+        "--weight-decay",
+        type=_from(0),
+        metavar="X",
+        help=f"({Options.weight_decay} for adamw, else 0)",
+    )
+    add("--schedule", choices=SCHEDULES, help=f"of the learning rate ({Options.schedule})")
+    add("--label-smoothing", type=_from(0, 1), metavar="X", help=f"({Options.label_smoothing})")
+    add("--clip-norm", type=_above(0), metavar="X", help="clip the gradients' norm (not clipped)")
+    add(
+        "--average",
+        type=_between(0, 1),
+        metavar="D",
+        help="evaluate the moving average of the weights with decay D, such as 0.999 (none)",
+    )
+    add(
+        "--patience",
+        type=_whole(1),
+        metavar="N",
+        help="stop when the validation loss has not improved for N epochs (never)",
+    )
+    add("--folds", type=_whole(2), metavar="K", help="cross-validate on K stratified folds")
+    add(
+        "--seed",
+        type=_whole(0),
+        metavar="S",
+        help=f"of weights, shuffling, dropout, augmentation and splits ({Options.seed})",
+    )
+
+    run = parser.add_argument_group("run")
+    add = run.add_argument
+    add("--out", metavar="DIR", default=None, help="folder for all that is written (runs/NAME)")
+    add(
+        "--resume",
+        action="store_true",
+        default=False,
+        help="go on with the run in DIR, with its options; with more --epochs, prolong it",
+    )
+    add("--overwrite", action="store_true", default=False, help="replace the run in DIR")
+    add("--backend", choices=(*backend.NAMES, "auto"), help="(MINICNN_BACKEND, else numpy)")
+    add(
+        "--no-prefetch",
+        dest="prefetch",
+        action="store_false",
+        help="prepare each batch only when it is needed, without a thread",
+    )
+    add("--quiet", action="store_true", default=False, help="print nothing but errors")
+    return parser  # fmt: skip
+
+
+def _whole(least: int) -> Callable[[str], int]:
+    def convert(text: str) -> int:
+        try:
+            number = int(text)
+        except ValueError:
+            number = least - 1
+        if number < least:
+            raise argparse.ArgumentTypeError(
+                f"expected a whole number of {least} or more, got {text!r}"
+            )
+        return number
+
+    return convert
+
+
+def _real(text: str, allowed: Callable[[float], bool], expected: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number) or not allowed(number):
+        raise argparse.ArgumentTypeError(f"expected a number {expected}, got {text!r}")
+    return number
+
+
+def _above(low: float) -> Callable[[str], float]:
+    return lambda text: _real(text, lambda x: x > low, f"above {low}")
+
+
+def _between(low: float, high: float) -> Callable[[str], float]:
+    return lambda text: _real(text, lambda x: low < x < high, f"between {low} and {high}")
+
+
+def _from(low: float, below: float = math.inf) -> Callable[[str], float]:
+    expected = f"of {low} or more" + ("" if below == math.inf else f", below {below}")
+    return lambda text: _real(text, lambda x: low <= x < below, expected)

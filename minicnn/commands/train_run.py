@@ -1,0 +1,233 @@
+"""One training run from faces to the files in its folder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from minicnn import optim, zoo
+from minicnn.commands.run_folder import RunFolder, write_json
+from minicnn.commands.train_data import Faces, evaluation_loader, training_loader
+from minicnn.commands.train_options import Options
+from minicnn.data.face_dataset import UNLABELLED, FaceDataset
+from minicnn.data.normalize import Normalization, make_normalization
+from minicnn.data.predictions import write_predictions
+from minicnn.io.weights import WeightsMetadata
+from minicnn.nn.loss import CrossEntropyLoss
+from minicnn.nn.module import Module
+from minicnn.random import Streams
+from minicnn.report.figures import plot_confusion, plot_history
+from minicnn.training.callbacks import BestModel, Callback, Checkpoint, EarlyStopping, HistoryWriter
+from minicnn.training.evaluation import predict, scores_of
+from minicnn.training.history import COLUMNS, History
+from minicnn.training.metrics import Scores
+from minicnn.training.progress import Progress
+from minicnn.training.trainer import Trainer
+
+__all__ = ["Result", "predicted", "train_faces", "write_outputs"]
+
+TEST_SPLITS = ("test", "private_test")  # predictions are written for the first of them
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """What a run brought.
+
+    Attributes
+    ----------
+    history : History
+    best_epoch : int
+    stop_reason : str or None
+        Why it ended before its last epoch.
+    probabilities : dict of str to array of shape (N, K)
+        Of each split, by the best epoch's weights.
+    scores : dict of str to Scores
+        Of each split that has labels.
+    """
+
+    history: History
+    best_epoch: int
+    stop_reason: str | None
+    probabilities: dict[str, np.ndarray]
+    scores: dict[str, Scores]
+
+
+def train_faces(
+    faces: Faces, folder: RunFolder, options: Options, *, seed: int, resume: bool, quiet: bool
+) -> Result:
+    """Train a network and evaluate its best epoch on every split.
+
+    Parameters
+    ----------
+    faces : Faces
+        With validation images.
+    folder : RunFolder
+        Gets history, weights and checkpoint.
+    options : Options
+    seed : int
+        Of weights, dropout, shuffling and augmentation.
+    resume : bool
+        Go on from the checkpoint, if there is one.
+    quiet : bool
+        Show no progress.
+
+    Returns
+    -------
+    Result
+    """
+    train, validation = faces.train, faces.require_validation()
+    normalization = make_normalization(options.normalize).fit(train.images)
+    loader = training_loader(train, options, normalization, Streams(seed)["shuffling"])
+    model = zoo.build(
+        options.model,
+        num_classes=len(train.class_names),
+        input_shape=train.images.shape[1:],
+        seed=seed,
+    )
+    metadata = WeightsMetadata(
+        model=model.name,
+        arguments=model.arguments,
+        class_names=train.class_names,
+        normalization=normalization,
+        training={"data": train.sha256, "seed": seed},
+    )
+    best = BestModel(folder.weights, metadata=metadata)
+    callbacks: list[Callback] = [best, HistoryWriter(folder.history), Checkpoint(folder.checkpoint)]
+    if options.patience is not None:
+        callbacks.append(EarlyStopping(options.patience))
+    if not quiet:
+        callbacks.append(Progress())
+    trainer = make_trainer(model, options, callbacks, len(loader))
+    trainer.fit(
+        loader,
+        evaluation_loader(validation, options, normalization),
+        epochs=options.epochs,
+        resume=folder.checkpoint if resume and folder.checkpoint.exists() else None,
+    )
+    best.restore(model)
+    splits = {"train": train, "validation": validation, **faces.others}
+    probabilities = {
+        name: predicted(model, part, options, normalization) for name, part in splits.items()
+    }
+    scores = _scores(splits, probabilities)
+    return Result(trainer.history, best.epoch, trainer.stop_reason, probabilities, scores)
+
+
+def make_trainer(
+    model: Module, options: Options, callbacks: Iterable[Callback], batches: int
+) -> Trainer:
+    """Return the trainer that the options describe, for epochs of so many batches."""
+    settings: dict[str, Any] = {"lr": options.learning_rate, "weight_decay": options.weight_decay}
+    kinds = {
+        "adam": optim.Adam,
+        "adamw": optim.AdamW,
+        "sgd": optim.SGD,
+        "rmsprop": optim.RMSprop,
+        "adagrad": optim.Adagrad,
+        "adadelta": optim.Adadelta,
+    }
+    if options.optimizer == "sgd":
+        settings |= {"momentum": 0.9, "nesterov": True}
+    optimizer = kinds[options.optimizer](model.parameters(), **settings)
+    average = options.average
+    return Trainer(
+        model,
+        optimizer,
+        loss=CrossEntropyLoss(label_smoothing=options.label_smoothing),
+        schedule=make_schedule(optimizer, options, batches),
+        callbacks=tuple(callbacks),
+        clip_norm=options.clip_norm,
+        average=None if average is None else optim.ExponentialMovingAverage(model, average),
+    )
+
+
+def make_schedule(
+    optimizer: optim.Optimizer, options: Options, batches: int
+) -> optim.Schedule | None:
+    """Return the schedule of the learning rate, for epochs of so many batches."""
+    steps = options.epochs * batches
+    if options.schedule == "one-cycle":
+        # Not every optimiser has a momentum to cycle, and Adam gains nothing by it.
+        return optim.OneCycleLR(
+            optimizer, options.learning_rate, total_steps=steps, cycle_momentum=False
+        )
+    if options.schedule == "cosine":
+        return optim.CosineAnnealingLR(optimizer, steps, interval="batch")
+    if options.schedule == "step":
+        return optim.StepLR(optimizer, max(1, options.epochs // 3))
+    if options.schedule == "plateau":
+        return optim.ReduceLROnPlateau(optimizer, factor=0.5, patience=2)
+    return None
+
+
+def predicted(
+    model: Module, dataset: FaceDataset, options: Options, normalization: Normalization | None
+) -> np.ndarray:
+    """Return the probabilities of every image of a split, (N, K)."""
+    return predict(model, evaluation_loader(dataset, options, normalization))
+
+
+def _scores(
+    splits: dict[str, FaceDataset], probabilities: dict[str, np.ndarray]
+) -> dict[str, Scores]:
+    """Return the scores of the splits that have labels, over the images that have one."""
+    found = {}
+    for name, part in splits.items():
+        if part.labels is not None:
+            rows = np.flatnonzero(part.labels != UNLABELLED)
+            found[name] = scores_of(probabilities[name][rows], part.labels[rows])
+    return found
+
+
+def write_outputs(faces: Faces, folder: RunFolder, options: Options, result: Result) -> str:
+    """Write predictions, figures and, at last, the metrics, which mark a finished run.
+
+    Returns
+    -------
+    str
+        The split whose predictions were written.
+    """
+    split = next((name for name in TEST_SPLITS if name in faces.others), "validation")
+    part = faces.others.get(split) or faces.require_validation()
+    write_predictions(folder.predictions, part.ids, result.probabilities[split].argmax(axis=1))
+    write_figures(folder, options, result.history, result.scores["validation"],
+                  faces.train.class_names, best_epoch=result.best_epoch)  # fmt: skip
+    names = faces.train.class_names
+    content = {
+        "model": options.model,
+        "epochs": len(result.history),
+        "best_epoch": result.best_epoch,
+        "stopped_early": result.stop_reason,
+        "validation_source": faces.validation_source,
+        "splits": {name: scores.to_dict(names) for name, scores in result.scores.items()},
+    }
+    write_json(folder.metrics, content)
+    return split
+
+
+def write_figures(
+    folder: RunFolder,
+    options: Options,
+    history: History,
+    validation: Scores,
+    class_names: tuple[str, ...],
+    *,
+    best_epoch: int | None = None,
+    what: str = "validation",
+) -> None:
+    """Write the two figures."""
+    plot_history(
+        {name: history.column(name) for name in COLUMNS},
+        folder.figures / "history.png",
+        title=f"{options.model}: loss and accuracy by epoch",
+        best_epoch=best_epoch,
+    )
+    plot_confusion(
+        validation.confusion,
+        class_names,
+        folder.figures / "confusion.png",
+        title=f"{options.model}: confusion matrix, {what}",
+    )

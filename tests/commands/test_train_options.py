@@ -1,0 +1,125 @@
+"""Options: defaults that follow from others, refusals, and what a resumed run may change."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import asdict
+
+import pytest
+
+from minicnn.commands.train_options import Options, command, merge, parse
+from minicnn.errors import OptionError
+
+pytestmark = pytest.mark.host
+
+
+def options(*words):
+    return merge(parse(words, "train").given)
+
+
+def test_without_arguments_the_defaults_hold():
+    assert options() == Options(epochs=5)
+    assert options("--data", "faces.csv").epochs == Options.epochs == 8
+
+
+def test_learning_rate_and_weight_decay_follow_the_optimizer_unless_named():
+    assert (
+        options("--optimizer", "sgd").learning_rate,
+        options("--optimizer", "sgd").weight_decay,
+    ) == (0.05, 0)
+    assert options("--optimizer", "adadelta", "--learning-rate", "0.1").learning_rate == 0.1
+
+
+def test_the_backend_is_chosen_once_and_stored(monkeypatch):
+    assert options("--backend", "auto").backend == "numpy"
+    monkeypatch.setenv("MINICNN_BACKEND", "nonsense")
+    with pytest.raises(OptionError, match="set by MINICNN_BACKEND"):
+        options()
+    assert options("--backend", "numpy").backend == "numpy"
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--epochs", "0"), "argument --epochs: expected a whole number of 1 or more, got '0'"),
+        (("--epochs", "two"), "got 'two'"),
+        (("--batch-size", "1.5"), "got '1.5'"),
+        (("--learning-rate", "nan"), "expected a number above 0, got 'nan'"),
+        (("--learning-rate", "0"), "above 0"),
+        (("--weight-decay", "-1"), "of 0 or more"),
+        (("--label-smoothing", "1"), "of 0 or more, below 1, got '1'"),
+        (("--validation-fraction", "1"), "between 0 and 1"),
+        (("--folds", "1"), "whole number of 2 or more"),
+        (("--model", "vgg99"), "invalid choice: 'vgg99'"),
+        (("--normalize", "zscore"), "choose from"),
+        (("--speed", "9"), "unrecognized arguments: --speed 9"),
+        (("--epoch", "9"), "unrecognized arguments"),
+        (("--data",), "expected one argument"),
+        (("--resume", "--overwrite"), "choose one"),
+    ],
+)
+def test_what_is_not_possible_is_refused_with_its_value(words, message):
+    with pytest.raises(OptionError, match=message) as caught:
+        parse(words, "train")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_resumed_run_takes_its_options_from_the_stored_one():
+    stored = asdict(options("--model", "small_cnn", "--seed", "3", "--epochs", "4"))
+    assert asdict(merge({}, stored)) == stored
+    assert merge({"epochs": 6, "model": "small_cnn"}, stored).epochs == 6
+    assert merge({"patience": 2, "prefetch": False}, stored).patience == 2
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"model": "plain_dnn"}, "--model plain_dnn: the run was begun with small_cnn"),
+        ({"seed": 4}, "--seed 4: the run was begun with 3"),
+        ({"batch_size": 32}, "--batch-size 32: the run was begun with 64"),
+        ({"augment": "none"}, "--augment none: the run was begun with mild"),
+        ({"epochs": 2}, "longer, not shorter"),
+    ],
+)
+def test_what_would_make_it_another_run_is_refused_with_both_values(given, message):
+    stored = asdict(options("--model", "small_cnn", "--seed", "3", "--epochs", "4"))
+    with pytest.raises(OptionError, match=message):
+        merge(given, stored)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        (),
+        ("--data", "my faces.csv", "--no-augment", "--no-prefetch", "--drop-duplicates"),
+        (
+            "--folds",
+            "3",
+            "--limit",
+            "9",
+            "--average",
+            "0.99",
+            "--clip-norm",
+            "1",
+            "--patience",
+            "2",
+        ),
+    ],
+)
+def test_the_stored_command_gives_the_same_options_again(words):
+    wanted = options(*words)
+    line = shlex.join(command("python train.py", wanted, "a folder"))
+    again = shlex.split(line)
+    assert again[:2] == ["python", "train.py"]
+    request = parse(again[2:], "train")
+    assert merge(request.given) == wanted
+    assert request.out == "a folder"
+
+
+def test_help_groups_the_options_and_names_the_models(capsys):
+    with pytest.raises(SystemExit) as ended:
+        parse(["--help"], "train")
+    assert ended.value.code == 0
+    text = capsys.readouterr().out
+    for word in ("data:", "model and training:", "run:", "avgpool_cnn", "not real"):
+        assert word in text

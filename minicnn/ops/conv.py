@@ -78,11 +78,11 @@ class _Convolution(Operation):
 
     @classmethod
     def check(cls, arrays: list, options: dict) -> None:
-        """Refuse integers, whose products NumPy would widen, and shapes that do not fit."""
+        """Refuse shapes that do not fit, and integers, whose products NumPy would widen."""
+        super().check(arrays, options)
         for array in arrays:
             if array is not None:
                 refuse_integers(array, cls.name)
-        super().check(arrays, options)
 
 
 class Conv2d(_Convolution, name="conv2d"):
@@ -427,6 +427,7 @@ def conv_transpose2d(
             )
         if b is not None:
             _check_bias(shape_of(b, name), w.shape[2] * options["groups"])
+            refuse_integers(b, name)
         size = transposed_output_size(
             (x.shape[1], x.shape[2]),
             (w.shape[0], w.shape[1]),

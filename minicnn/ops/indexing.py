@@ -274,8 +274,9 @@ def getitem(x: Any, index: Any) -> Tensor:
     x : Tensor
     index : int, slice, None, Ellipsis, array, Tensor or list, or a tuple of these
         Arrays hold positions (integers) or are masks (booleans, of the shape of the axes that they
-        choose from). Without arrays the result is a view, which shares memory with ``x``; with
-        arrays it is a copy, and an element that is taken several times collects all its gradients.
+        choose from; on a GPU, counting what they choose waits for the device). Without arrays the
+        result is a view, which shares memory with ``x``; with arrays it is a copy, and an element
+        that is taken several times collects all its gradients.
 
     Returns
     -------

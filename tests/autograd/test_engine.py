@@ -199,6 +199,13 @@ def test_second_derivatives_reach_inputs_the_first_pass_did_not_ask_for(x):
     np.testing.assert_allclose(w.grad.numpy(), expected, rtol=1e-12)
 
 
+def test_second_derivatives_pass_through_saved_results(x):
+    y = x * 2
+    (gx,) = grad((y * y * y).sum(), x, create_graph=True)  # 24 x^2
+    assert gx.tolist() == [24, 96, 216]
+    assert grad(gx.sum(), x)[0].tolist() == [48, 96, 144]
+
+
 def test_second_derivatives_tell_a_tensor_from_its_detached_self(x):
     (gx,) = grad((x * x.detach()).sum(), x, create_graph=True)
     assert gx.tolist() == [1, 2, 3]
@@ -413,6 +420,15 @@ def test_change_of_a_saved_output_is_refused(x):
         y.copy_(0)
     with pytest.raises(GradientError, match=r"exp: its output.*changed in place"):
         z.backward()
+
+
+def test_change_of_a_result_before_the_second_derivative_is_refused(x):
+    v, w, y = leaf(1.0, 1.0, 1.0), leaf(2.0, 2.0, 2.0), x * 2
+    (gw,) = grad((y * w * v).sum(), w, create_graph=True)  # v y, recorded in the backward pass
+    with minicnn.no_grad():
+        y.copy_(0)
+    with pytest.raises(GradientError, match="changed in place"):
+        grad(gw.sum(), v)
 
 
 def test_change_of_what_is_not_saved_is_allowed(x):

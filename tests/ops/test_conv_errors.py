@@ -10,6 +10,7 @@ from drawing import draw
 from minicnn.errors import DTypeError, OptionError, ShapeError
 from minicnn.ops.conv import conv2d, conv_transpose2d
 
+LAYOUT = "filters are (KH, KW, C / groups, O) and images (N, H, W, C)"
 REFUSED = [
     (((2, 5, 6), (3, 3, 2, 4)), {}, "conv2d: expected images of shape (N, H, W, C), got (2, 5, 6)"),
     (((5,), (3, 3, 2, 4)), {"padding": "same"}, "conv2d: expected images of shape (N, H, W, C)"),

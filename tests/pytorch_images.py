@@ -103,8 +103,7 @@ def batch_norm(x, weight, bias, *, training, eps):
     """Normalise the channels of images (N, H, W, C) over the batch."""
     from torch.nn.functional import batch_norm
 
-    statistics = None, None
-    y = batch_norm(channels_first(x), *statistics, weight, bias, training=training, eps=eps)
+    y = batch_norm(channels_first(x), None, None, weight, bias, training=training, eps=eps)
     return channels_last(y)
 
 

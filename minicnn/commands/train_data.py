@@ -25,6 +25,7 @@ DRAWN_NAME = "drawn faces (built in, not real faces)"
 VALIDATION_SPLITS = ("public_test", "validation")  # the first of them that has labels is used
 
 RECIPES = {
+    "flip": Augmentation(horizontal_flip=True),
     "mild": Augmentation(
         rotation=10, width_shift=0.1, height_shift=0.1, zoom=0.1, horizontal_flip=True
     ),

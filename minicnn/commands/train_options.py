@@ -14,12 +14,12 @@ from minicnn.errors import OptionError
 __all__ = ["Options", "merge", "parse"]
 
 NORMALIZATIONS = ("pixel", "image", "global", "none")
-AUGMENTATIONS = ("mild", "strong", "none")
+AUGMENTATIONS = ("flip", "mild", "strong", "none")
 SCHEDULES = ("one-cycle", "cosine", "step", "plateau", "constant")
 # The learning rate that each optimiser gets unless one is named.
 LEARNING_RATES = {
     "adam": 1e-3,
-    "adamw": 2e-3,
+    "adamw": 4e-3,
     "sgd": 0.05,
     "rmsprop": 1e-3,
     "adagrad": 1e-2,
@@ -40,8 +40,8 @@ class Options:
     validation_fraction: float = 0.1
     limit: int | None = None
     drop_duplicates: bool = False
-    normalize: str = "pixel"
-    augment: str = "mild"
+    normalize: str = "image"
+    augment: str = "flip"
     model: str = "avgpool_cnn"
     epochs: int = EPOCHS
     batch_size: int = 64
@@ -198,7 +198,12 @@ def _parser(program: str) -> argparse.ArgumentParser:
         help="mean 0 and deviation 1 of each pixel, of each image, of all grey values, or only "
         f"scale to 0..1 ({Options.normalize})",
     )
-    add("--augment", choices=AUGMENTATIONS, help=f"random changes of images ({Options.augment})")
+    add(
+        "--augment",
+        choices=AUGMENTATIONS,
+        help="random changes of images: flips; mild or strong rotations, shifts and zooms as well, "
+        f"which slow the training down and help long ones ({Options.augment})",
+    )
     add(
         "--no-augment",
         dest="augment",

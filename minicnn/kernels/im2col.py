@@ -80,17 +80,20 @@ def _chunks(n: int, rows: int, width: int, on_cpu: bool) -> Iterator[slice]:
 
 def _rows(view: Any, groups: int) -> Any:
     # Copy patches (N, OH, OW, KH, KW, C) into (M, KH*KW*C), or (G, M, KH*KW*C/G) for groups.
+    xp = backend.xp(view)
     n, oh, ow, kh, kw, c = view.shape
-    if groups == 1 and kw * c < _SHORT_RUN:
+    lead: tuple[int, ...] = ()
+    if groups > 1:
+        c //= groups
+        view = view.reshape(n, oh, ow, kh, kw, groups, c).transpose(5, 0, 1, 2, 3, 4, 6)
+        lead = (groups,)
+    if (kw * c if groups == 1 else c) < _SHORT_RUN:
         # Runs of a few numbers copy slowly; the transposed matrix has runs along the image's rows.
-        columns = backend.xp(view).ascontiguousarray(view.transpose(3, 4, 5, 0, 1, 2))
-        return columns.reshape(kh * kw * c, n * oh * ow).T
-    if groups == 1:
-        rows = view.reshape(n * oh * ow, kh * kw * c)
-        # Where it is no copy, rows that overlap would keep the product from the fast library.
-        return rows if kh * kw == 1 else backend.xp(view).ascontiguousarray(rows)
-    view = view.reshape(n, oh, ow, kh, kw, groups, c // groups).transpose(5, 0, 1, 2, 3, 4, 6)
-    return view.reshape(groups, n * oh * ow, kh * kw * (c // groups))
+        columns = xp.ascontiguousarray(xp.moveaxis(view, (-3, -2, -1), (-6, -5, -4)))
+        return columns.reshape(*lead, kh * kw * c, n * oh * ow).swapaxes(-1, -2)
+    rows = view.reshape(*lead, n * oh * ow, kh * kw * c)
+    # Where it is no copy, rows that overlap would keep the product from the fast library.
+    return rows if kh * kw == 1 else xp.ascontiguousarray(rows)
 
 
 def _filters(w: Any, groups: int) -> Any:

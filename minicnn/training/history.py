@@ -132,7 +132,9 @@ def write_rows(
         writer.writerows(rows)
 
 
-def _number(column: str, text: str) -> int | float | None:
+def _number(column: str, text: str | None) -> int | float | None:
+    if text is None:
+        raise ValueError("a row is too short")
     if column == "epoch":
         return int(text)
     return float(text) if text else None

@@ -35,8 +35,9 @@ FAST = ("--model", "plain_dnn", "--limit", "28", "--batch-size", "8", "--quiet")
 
 
 @pytest.fixture(autouse=True)
-def plain_figures(monkeypatch):
-    """Draw no figures where a test does not ask for them: they take most of the time."""
+def small_world(monkeypatch, tmp_path):
+    """Keep the cache here; draw no figures unless asked: they take most of the time."""
+    monkeypatch.setenv("MINICNN_CACHE", str(tmp_path / "cache"))
 
     def draw(*arguments, **options):
         path = arguments[1] if "best_epoch" in options else arguments[2]

@@ -77,7 +77,7 @@ def test_a_resumed_run_takes_its_options_from_the_stored_one():
         ({"model": "plain_dnn"}, "--model plain_dnn: the run was begun with small_cnn"),
         ({"seed": 4}, "--seed 4: the run was begun with 3"),
         ({"batch_size": 32}, "--batch-size 32: the run was begun with 64"),
-        ({"augment": "none"}, "--augment none: the run was begun with mild"),
+        ({"augment": "none"}, "--augment none: the run was begun with flip"),
         ({"epochs": 2}, "longer, not shorter"),
     ],
 )

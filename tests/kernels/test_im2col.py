@@ -24,6 +24,8 @@ CASES = {
     "dilations": ((2, 8, 9, 2), (3, 2, 2, 3), {**PLAIN, "dilation": (2, 5)}),
     "all at once": ((3, 6, 7, 10), (3, 2, 10, 2), {**PLAIN, **ALL}),
     "two groups": ((3, 6, 7, 4), (3, 2, 2, 6), {**ALL, "groups": 2}),
+    "two groups of long runs": ((3, 4, 5, 34), (3, 2, 17, 4), {**PLAIN, "groups": 2}),
+    "groups of single pixels": ((3, 4, 5, 34), (1, 1, 17, 4), {**PLAIN, "groups": 2}),
     "depthwise": ((3, 5, 6, 5), (3, 3, 1, 5), {**PLAIN, "groups": 5, "padding": ((1, 1), (1, 1))}),
     "depthwise twice": ((2, 5, 6, 3), (2, 2, 1, 6), {**PLAIN, "groups": 3}),
     "one by one": ((3, 4, 5, 6), (1, 1, 6, 7), PLAIN),
@@ -164,8 +166,10 @@ def test_three_kernels_are_adjoints_of_each_other(case):
 
 
 @pytest.mark.parametrize("channels", [1, 8])
-def test_way_of_short_runs_and_way_of_long_runs_give_the_same(channels, monkeypatch):
-    case = ((3, 6, 5, channels), (3, 2, channels, 4), {**PLAIN, "padding": ((1, 1), (0, 1))})
+@pytest.mark.parametrize("groups", [1, 2])
+def test_way_of_short_runs_and_way_of_long_runs_give_the_same(channels, groups, monkeypatch):
+    options = {**PLAIN, "padding": ((1, 1), (0, 1)), "groups": groups}
+    case = ((3, 6, 5, channels * groups), (3, 2, channels, 4), options)
     x, w, b, gy = map(backend.asarray, arrays(case))
     for limit in (0, 100):
         monkeypatch.setattr(im2col, "_SHORT_RUN", limit)

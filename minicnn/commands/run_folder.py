@@ -19,7 +19,7 @@ from minicnn.errors import DataError, OptionError
 from minicnn.files import atomic_write
 from minicnn.training.crossvalidation import RESULT
 
-__all__ = ["RunFolder", "versions", "write_json"]
+__all__ = ["RunFolder", "machine", "versions", "write_json"]
 
 # The variables that BLAS libraries take their number of threads from. They are only recorded.
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
@@ -120,8 +120,19 @@ class RunFolder:
         return config
 
     def make(self) -> None:
-        """Make the folder, and remove what a write that was killed may have left there."""
-        self.figures.mkdir(parents=True, exist_ok=True)
+        """Make the folder, and remove what a write that was killed may have left there.
+
+        Raises
+        ------
+        DataError
+            It cannot be made.
+        """
+        try:
+            self.figures.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise DataError(
+                f"{self}: cannot be made ({error.strerror}); choose another --out"
+            ) from None
         for name in FILES:
             place, _, file = name.rpartition("/")
             for rest in (self.path / place).glob(f".{file}.*.tmp"):

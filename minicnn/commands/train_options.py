@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields, replace
-from typing import Any, NoReturn
+from typing import Any
 
 from minicnn import backend, zoo
+from minicnn.commands.arguments import Parser, above, at_least, between, path, whole
 from minicnn.errors import OptionError
 
-__all__ = ["Options", "merge", "parse"]
+__all__ = ["Options", "Request", "command", "flag", "merge", "parse"]
 
 NORMALIZATIONS = ("pixel", "image", "global", "none")
 AUGMENTATIONS = ("flip", "mild", "strong", "none")
@@ -25,8 +25,10 @@ LEARNING_RATES = {
     "adagrad": 1e-2,
     "adadelta": 1.0,
 }
-EPOCHS = 8
-EPOCHS_OF_DRAWN_FACES = 5  # the whole run shall take less than three minutes on two cores
+# Networks without batch normalisation diverge, or stand still, at rates that suit the others.
+WITHOUT_NORM = ("deep_vgg", "wide_cnn", "plain_dnn", "deep_dnn")
+# Of drawn faces there are fewer, and the whole run shall take less than three minutes on two cores.
+WITH_DRAWN_FACES = {"epochs": 5, "batch_size": 32}
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,7 @@ class Options:
     normalize: str = "image"
     augment: str = "flip"
     model: str = "avgpool_cnn"
-    epochs: int = EPOCHS
+    epochs: int = 8
     batch_size: int = 64
     optimizer: str = "adamw"
     learning_rate: float = LEARNING_RATES["adamw"]
@@ -79,13 +81,6 @@ class Request:
     resume: bool
     overwrite: bool
     quiet: bool
-
-
-class _Parser(argparse.ArgumentParser):
-    """Raises its complaints, so that they are printed like all others: in one line."""
-
-    def error(self, message: str) -> NoReturn:
-        raise OptionError(f"{message} (--help lists the options)")
 
 
 def parse(arguments: Sequence[str] | None, program: str) -> Request:
@@ -142,10 +137,11 @@ def merge(given: dict[str, Any], stored: dict[str, Any] | None = None) -> Option
             )
         return replace(options, **given)
     optimizer = given.get("optimizer", Options.optimizer)
-    adaptive = {
-        "learning_rate": LEARNING_RATES[optimizer],
+    quarter = optimizer != "adadelta" and given.get("model", Options.model) in WITHOUT_NORM
+    adaptive: dict[str, Any] = {
+        "learning_rate": LEARNING_RATES[optimizer] * (0.25 if quarter else 1),
         "weight_decay": Options.weight_decay if optimizer == "adamw" else 0.0,
-        "epochs": EPOCHS if given.get("data") else EPOCHS_OF_DRAWN_FACES,
+        **({} if given.get("data") else WITH_DRAWN_FACES),
     }
     return Options(**{**adaptive, **given})
 
@@ -169,8 +165,9 @@ def flag(name: str) -> str:
 
 
 def _parser(program: str) -> argparse.ArgumentParser:
-    parser = _Parser(
+    parser = Parser(
         prog=program,
+        usage="%(prog)s [options]",
         description="Train a network to tell the expressions of faces. Without --data it trains on "
         "a built-in set of drawn faces, which are not real ones.",
         argument_default=argparse.SUPPRESS,
@@ -178,15 +175,20 @@ def _parser(program: str) -> argparse.ArgumentParser:
     )
     data = parser.add_argument_group("data")
     add = data.add_argument
-    add("--data", metavar="PATH", help="FER-2013: a csv (.gz), an archive or a folder of images")
+    add(
+        "--data",
+        metavar="PATH",
+        type=path,
+        help="FER-2013: a csv (.gz), an archive or a folder of images",
+    )
     add(
         "--validation-fraction",
-        type=_between(0, 1),
+        type=between(0, 1),
         metavar="F",
         help="share of the training images to validate on, where the data has no PublicTest or "
         "validation images of its own (0.1)",
     )
-    add("--limit", type=_whole(1), metavar="N", help="use at most N images of each split")
+    add("--limit", type=whole(1), metavar="N", help="use at most N images of each split")
     add(
         "--drop-duplicates",
         action="store_true",
@@ -222,52 +224,63 @@ def _parser(program: str) -> argparse.ArgumentParser:
     )
     add(
         "--epochs",
-        type=_whole(1),
+        type=whole(1),
         metavar="N",
-        help=f"({EPOCHS}; of drawn faces {EPOCHS_OF_DRAWN_FACES})",
+        help=f"({Options.epochs}; with drawn faces {WITH_DRAWN_FACES['epochs']})",
     )
-    add("--batch-size", type=_whole(1), metavar="N", help=f"({Options.batch_size})")
+    add(
+        "--batch-size",
+        type=whole(1),
+        metavar="N",
+        help=f"({Options.batch_size}; with drawn faces {WITH_DRAWN_FACES['batch_size']})",
+    )
     add("--optimizer", choices=tuple(LEARNING_RATES), help=f"({Options.optimizer})")
     add(
         "--learning-rate",
-        type=_above(0),
+        type=above(0),
         metavar="X",
         help="the highest one of the schedule ("
         + ", ".join(f"{name} {rate:g}" for name, rate in LEARNING_RATES.items())
-        + ")",
+        + "; a quarter of it for networks without batch norm)",
     )
     add(
         "--weight-decay",
-        type=_from(0),
+        type=at_least(0),
         metavar="X",
         help=f"({Options.weight_decay} for adamw, else 0)",
     )
     add("--schedule", choices=SCHEDULES, help=f"of the learning rate ({Options.schedule})")
-    add("--label-smoothing", type=_from(0, 1), metavar="X", help=f"({Options.label_smoothing})")
-    add("--clip-norm", type=_above(0), metavar="X", help="clip the gradients' norm (not clipped)")
+    add("--label-smoothing", type=at_least(0, 1), metavar="X", help=f"({Options.label_smoothing})")
+    add("--clip-norm", type=above(0), metavar="X", help="clip the gradients' norm (not clipped)")
     add(
         "--average",
-        type=_between(0, 1),
+        type=between(0, 1),
         metavar="D",
         help="evaluate the moving average of the weights with decay D, such as 0.999 (none)",
     )
     add(
         "--patience",
-        type=_whole(1),
+        type=whole(1),
         metavar="N",
         help="stop when the validation loss has not improved for N epochs (never)",
     )
-    add("--folds", type=_whole(2), metavar="K", help="cross-validate on K stratified folds")
+    add("--folds", type=whole(2), metavar="K", help="cross-validate on K stratified folds")
     add(
         "--seed",
-        type=_whole(0),
+        type=whole(0),
         metavar="S",
         help=f"of weights, shuffling, dropout, augmentation and splits ({Options.seed})",
     )
 
     run = parser.add_argument_group("run")
     add = run.add_argument
-    add("--out", metavar="DIR", default=None, help="folder for all that is written (runs/NAME)")
+    add(
+        "--out",
+        metavar="DIR",
+        type=path,
+        default=None,
+        help="folder for all that is written (runs/NAME)",
+    )
     add(
         "--resume",
         action="store_true",
@@ -284,41 +297,3 @@ def _parser(program: str) -> argparse.ArgumentParser:
     )
     add("--quiet", action="store_true", default=False, help="print nothing but errors")
     return parser  # fmt: skip
-
-
-def _whole(least: int) -> Callable[[str], int]:
-    def convert(text: str) -> int:
-        try:
-            number = int(text)
-        except ValueError:
-            number = least - 1
-        if number < least:
-            raise argparse.ArgumentTypeError(
-                f"expected a whole number of {least} or more, got {text!r}"
-            )
-        return number
-
-    return convert
-
-
-def _real(text: str, allowed: Callable[[float], bool], expected: str) -> float:
-    try:
-        number = float(text)
-    except ValueError:
-        number = math.nan
-    if not math.isfinite(number) or not allowed(number):
-        raise argparse.ArgumentTypeError(f"expected a number {expected}, got {text!r}")
-    return number
-
-
-def _above(low: float) -> Callable[[str], float]:
-    return lambda text: _real(text, lambda x: x > low, f"above {low}")
-
-
-def _between(low: float, high: float) -> Callable[[str], float]:
-    return lambda text: _real(text, lambda x: low < x < high, f"between {low} and {high}")
-
-
-def _from(low: float, below: float = math.inf) -> Callable[[str], float]:
-    expected = f"of {low} or more" + ("" if below == math.inf else f", below {below}")
-    return lambda text: _real(text, lambda x: low <= x < below, expected)

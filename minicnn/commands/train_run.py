@@ -27,7 +27,7 @@ from minicnn.training.metrics import Scores
 from minicnn.training.progress import Progress
 from minicnn.training.trainer import Trainer
 
-__all__ = ["Result", "predicted", "train_faces", "write_outputs"]
+__all__ = ["Result", "predicted", "train_faces", "write_figures", "write_outputs"]
 
 TEST_SPLITS = ("test", "private_test")  # predictions are written for the first of them
 

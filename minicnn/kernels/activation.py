@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from minicnn import backend
-from minicnn.kernels.blocks import blocks
+from minicnn.kernels.blocks import for_blocks
 
 __all__ = ["leaky_relu", "leaky_relu_gradient"]
 
@@ -24,9 +24,12 @@ def leaky_relu(x: Any, slope: float) -> Any:
     """
     xp = backend.xp(x)
     y = xp.empty(x.shape, dtype=x.dtype)
-    for part, result in blocks(x, y):
-        xp.multiply(part, slope, out=result)
-        xp.maximum(part, result, out=result)
+
+    def compute(values: Any, result: Any) -> None:
+        xp.multiply(values, slope, out=result)
+        xp.maximum(values, result, out=result)
+
+    for_blocks(compute, x, y)
     return y
 
 
@@ -44,9 +47,12 @@ def leaky_relu_gradient(sign: Any, gy: Any, slope: float) -> Any:
     """
     xp = backend.xp(sign, gy)
     gx = xp.empty(gy.shape, dtype=gy.dtype)
-    for values, gradient, result in blocks(sign, gy, gx):
+
+    def compute(values: Any, gradient: Any, result: Any) -> None:
         # A factor of 1 or slope, without a branch for each element.
         xp.multiply(values > 0, gy.dtype.type(1 - slope), out=result)
-        result += slope
-        result *= gradient
+        xp.add(result, slope, out=result)
+        xp.multiply(result, gradient, out=result)
+
+    for_blocks(compute, sign, gy, gx)
     return gx

@@ -16,6 +16,7 @@ import numpy as np
 
 from minicnn import backend
 from minicnn.kernels.sizes import Padding, Pair
+from minicnn.kernels.threads import parallel, split
 
 __all__ = ["conv2d", "filter_gradient", "input_gradient", "pad", "patches", "window_slices"]
 
@@ -24,6 +25,7 @@ __all__ = ["conv2d", "filter_gradient", "input_gradient", "pad", "patches", "win
 # products.
 _CPU_CHUNK, _CPU_ROWS = 1 << 18, 512
 _GPU_CHUNK = 1 << 27
+_CPU_PARALLEL = 1 << 20  # products of two numbers from which on a second thread gains
 _SHORT_RUN = 16
 
 
@@ -66,6 +68,11 @@ def window_slices(
             rows = slice(top, top + stride[0] * (output[0] - 1) + 1, stride[0])
             columns = slice(left, left + stride[1] * (output[1] - 1) + 1, stride[1])
             yield i, j, (slice(None), rows, columns)
+
+
+def _shares(n: int, products: int, on_cpu: bool) -> list[slice]:
+    # The images of each thread; little work is not worth waking a second one.
+    return split(n, None if on_cpu and products > _CPU_PARALLEL else 1)
 
 
 def _chunks(n: int, rows: int, width: int, on_cpu: bool) -> Iterator[slice]:
@@ -143,16 +150,21 @@ def conv2d(
     filters = _filters(w, groups)
     padded = pad(x, padding)
     width = kernel[0] * kernel[1] * x.shape[3]
-    for part in _chunks(n, output[0] * output[1], width, xp is np):
-        rows = _rows(patches(padded[part], kernel, stride, dilation, output), groups)
-        if groups == 1:
-            target = y[part].reshape(-1, o)
-            xp.matmul(rows, filters, out=target)
-        else:
-            target = y[part].reshape(-1, groups, o // groups)
-            target[...] = xp.matmul(rows, filters).transpose(1, 0, 2)
-        if b is not None:
-            target += b.reshape(target.shape[1:])
+
+    def compute(images: slice) -> None:
+        x, into = padded[images], y[images]
+        for part in _chunks(len(x), output[0] * output[1], width, xp is np):
+            rows = _rows(patches(x[part], kernel, stride, dilation, output), groups)
+            if groups == 1:
+                target = into[part].reshape(-1, o)
+                xp.matmul(rows, filters, out=target)
+            else:
+                target = into[part].reshape(-1, groups, o // groups)
+                target[...] = xp.matmul(rows, filters).transpose(1, 0, 2)
+            if b is not None:
+                target += b.reshape(target.shape[1:])
+
+    parallel(compute, _shares(n, y.size * width // groups, xp is np))
     return y
 
 
@@ -188,14 +200,19 @@ def input_gradient(
     c *= groups
     gx = xp.zeros((n, size[0] + top + bottom, size[1] + left + right, c), dtype=gy.dtype)
     filters = _filters(w, groups).swapaxes(-1, -2)  # (O, K), or (G, O/G, K)
-    for part in _chunks(n, oh * ow, kh * kw * c, xp is np):
-        rows = xp.matmul(_split(gy[part], groups), filters)
-        if groups > 1:
-            rows = rows.reshape(groups, -1, kh, kw, c // groups).transpose(1, 2, 3, 0, 4)
-        rows = rows.reshape(-1, oh, ow, kh, kw, c)
-        target = gx[part]
-        for i, j, where in window_slices((kh, kw), stride, dilation, (oh, ow)):
-            target[where] += rows[:, :, :, i, j]
+
+    def compute(images: slice) -> None:
+        own, into = gy[images], gx[images]
+        for part in _chunks(len(own), oh * ow, kh * kw * c, xp is np):
+            rows = xp.matmul(_split(own[part], groups), filters)
+            if groups > 1:
+                rows = rows.reshape(groups, -1, kh, kw, c // groups).transpose(1, 2, 3, 0, 4)
+            rows = rows.reshape(-1, oh, ow, kh, kw, c)
+            target = into[part]
+            for i, j, where in window_slices((kh, kw), stride, dilation, (oh, ow)):
+                target[where] += rows[:, :, :, i, j]
+
+    parallel(compute, _shares(n, gy.size * kh * kw * c // groups, xp is np))
     return gx[:, top : top + size[0], left : left + size[1]]
 
 
@@ -228,16 +245,25 @@ def filter_gradient(
     n, oh, ow, o = gy.shape
     c = x.shape[3]
     padded = pad(x, padding)
-    total: Any = None
-    for part in _chunks(n, oh * ow, kernel[0] * kernel[1] * c, xp is np):
-        rows = _rows(patches(padded[part], kernel, stride, dilation, (oh, ow)), groups)
-        found = xp.matmul(rows.swapaxes(-1, -2), _split(gy[part], groups))
-        if total is None:
-            total = found
-        else:
-            total += found
-    if total is None:  # no images
+    if not n:
         return xp.zeros((*kernel, c // groups, o), dtype=x.dtype)
+    width = kernel[0] * kernel[1] * c
+
+    def compute(images: slice) -> Any:
+        x, own = padded[images], gy[images]
+        total: Any = None
+        for part in _chunks(len(x), oh * ow, width, xp is np):
+            rows = _rows(patches(x[part], kernel, stride, dilation, (oh, ow)), groups)
+            found = xp.matmul(rows.swapaxes(-1, -2), _split(own[part], groups))
+            if total is None:
+                total = found
+            else:
+                total += found
+        return total
+
+    total, *others = parallel(compute, _shares(n, gy.size * width // groups, xp is np))
+    for other in others:
+        total += other
     if groups > 1:  # (G, K, O/G) -> (K, G, O/G)
         total = total.transpose(1, 0, 2)
     return total.reshape(*kernel, c // groups, o)

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from minicnn import backend
+from minicnn.kernels.threads import parallel, split
 
 __all__ = ["combine", "gradient_sums", "mean_over", "moments", "scale_shift", "widen"]
 
@@ -41,12 +42,18 @@ def moments(x: Any) -> tuple[Any, Any]:
     lines = _lines(x)
     centre = (_fold(lines.sum(axis=0), c) / m).astype(x.dtype)
     centre_line = _repeat(centre, lines)
-    first = second = None
-    for part, deviation in _blocks(lines):
-        xp.subtract(lines[part], centre_line, out=deviation)
-        first = _add(first, _fold(deviation.sum(axis=0), c))
-        deviation *= deviation
-        second = _add(second, _fold(deviation.sum(axis=0), c))
+
+    def compute(share: slice) -> tuple[Any, Any]:
+        own = lines[share]
+        first = second = None
+        for part, deviation in _blocks(own):
+            xp.subtract(own[part], centre_line, out=deviation)
+            first = _add(first, _fold(deviation.sum(axis=0), c))
+            deviation *= deviation
+            second = _add(second, _fold(deviation.sum(axis=0), c))
+        return first, second
+
+    first, second = _total(parallel(compute, _shares(lines)))
     rest = first / m
     return centre + rest, second / m - rest * rest
 
@@ -69,11 +76,16 @@ def scale_shift(x: Any, scale: Any, shift: Any = None) -> Any:
     lines, output = _lines(x), _lines(y)
     scale = _repeat(scale, lines)
     shift = None if shift is None else _repeat(shift, lines)
-    for part in _parts(lines):
-        block = output[part]
-        xp.multiply(lines[part], scale, out=block)
-        if shift is not None:
-            block += shift
+
+    def compute(share: slice) -> None:
+        own, into = lines[share], output[share]
+        for part in _parts(own):
+            block = into[part]
+            xp.multiply(own[part], scale, out=block)
+            if shift is not None:
+                block += shift
+
+    parallel(compute, _shares(lines))
     return y
 
 
@@ -95,16 +107,22 @@ def gradient_sums(gy: Any, x: Any, centre: Any = None) -> tuple[Any, Any]:
     g_lines, x_lines = _lines(gy), _lines(x)
     rounded = None if centre is None else centre.astype(x.dtype)
     centre_line = None if rounded is None else _repeat(rounded, x_lines)
-    sums = products = None
-    for part, product in _blocks(g_lines):
-        block = g_lines[part]
-        if centre_line is None:
-            xp.multiply(x_lines[part], block, out=product)
-        else:
-            xp.subtract(x_lines[part], centre_line, out=product)
-            product *= block
-        products = _add(products, _fold(product.sum(axis=0), c))
-        sums = _add(sums, _fold(block.sum(axis=0), c))
+
+    def compute(share: slice) -> tuple[Any, Any]:
+        own_g, own_x = g_lines[share], x_lines[share]
+        sums = products = None
+        for part, product in _blocks(own_g):
+            block = own_g[part]
+            if centre_line is None:
+                xp.multiply(own_x[part], block, out=product)
+            else:
+                xp.subtract(own_x[part], centre_line, out=product)
+                product *= block
+            products = _add(products, _fold(product.sum(axis=0), c))
+            sums = _add(sums, _fold(block.sum(axis=0), c))
+        return sums, products
+
+    sums, products = _total(parallel(compute, _shares(g_lines)))
     if rounded is not None:
         products = products - (centre - rounded) * sums
     return sums, products
@@ -126,12 +144,17 @@ def combine(gy: Any, x: Any, a: Any, b: Any, c: Any) -> Any:
     gx = xp.empty(x.shape, dtype=x.dtype)
     g_lines, x_lines, output = _lines(gy), _lines(x), _lines(gx)
     a, b, c = _repeat(a, output), _repeat(b, output), _repeat(c, output)
-    for part, product in _blocks(output):
-        block = output[part]
-        xp.multiply(g_lines[part], a, out=block)
-        xp.multiply(x_lines[part], b, out=product)
-        block += product
-        block += c
+
+    def compute(share: slice) -> None:
+        own_g, own_x, into = g_lines[share], x_lines[share], output[share]
+        for part, product in _blocks(into):
+            block = into[part]
+            xp.multiply(own_g[part], a, out=block)
+            xp.multiply(own_x[part], b, out=product)
+            block += product
+            block += c
+
+    parallel(compute, _shares(output))
     return gx
 
 
@@ -189,6 +212,21 @@ def _fold(sums: Any, c: int) -> Any:
     """Add up the sums of a line, (k * C,), to those of the channels, (C,), as float64."""
     sums = sums.reshape(-1, c).sum(axis=0)
     return sums.astype("float64") if sums.dtype.kind == "f" else sums
+
+
+def _shares(lines: Any) -> list[slice]:
+    # The lines of each thread, each share in equal parts; all of them at once on a GPU.
+    count, length = lines.shape
+    on_cpu = backend.name_of(lines) == "numpy"
+    return split(count, None if on_cpu and count * length > 2 * ELEMENTS_PER_BLOCK else 1)
+
+
+def _total(pairs: list[tuple[Any, Any]]) -> tuple[Any, Any]:
+    # Added up in the order of the shares, so that equal runs give equal bits.
+    first, second = pairs[0]
+    for more in pairs[1:]:
+        first, second = first + more[0], second + more[1]
+    return first, second
 
 
 def _add(total: Any, more: Any) -> Any:

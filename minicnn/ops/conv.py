@@ -12,14 +12,13 @@ import numpy as np
 
 from minicnn.autograd import Cost, ErrorSample, Operation, Sample, Tensor
 from minicnn.errors import DTypeError, OptionError, ShapeError
-from minicnn.kernels import im2col
+from minicnn.kernels import conv, winograd
+from minicnn.kernels.conv import ALGORITHMS
 from minicnn.kernels.sizes import integer, pad_pairs, pair, transposed_output_size, window_output
 from minicnn.ops.arguments import refuse_integers, shape_of
 from minicnn.ops.arithmetic import add
 
 __all__ = ["ALGORITHMS", "conv2d", "conv_transpose2d"]
-
-ALGORITHMS = ("auto", "im2col")
 
 _PLAIN: dict[str, Any] = {
     "stride": (1, 1),
@@ -31,6 +30,8 @@ _PADDED = {**_PLAIN, "padding": ((1, 1), (1, 1))}
 _STRIDED = {**_PLAIN, "stride": (2, 1), "padding": ((1, 0), (2, 1))}
 _DILATED = {**_PLAIN, "dilation": (2, 1), "padding": ((1, 1), (0, 0))}
 _GROUPED = {**_PADDED, "groups": 2}
+_WINOGRAD = {**_PLAIN, "algorithm": "winograd"}
+_WINOGRAD_WIDE = {**_WINOGRAD, "padding": ((2, 2), (2, 2))}
 _DEPTHWISE = {**_PLAIN, "stride": (2, 2), "groups": 4}
 
 
@@ -99,6 +100,8 @@ class Conv2d(_Convolution, name="conv2d"):
         Sample(((1, 5, 4, 1), (2, 3, 1, 2), None), **_DILATED),
         Sample(((2, 3, 3, 4), (2, 2, 2, 6), (6,)), **_GROUPED),
         Sample(((1, 5, 4, 4), (2, 2, 1, 4), None), **_DEPTHWISE),
+        Sample(((1, 6, 10, 2), (3, 3, 2, 3), (3,)), **_WINOGRAD),
+        Sample(((2, 6, 6, 1), (5, 5, 1, 2), None), **_WINOGRAD),
     )
     errors = (
         ErrorSample(((2, 5, 6, 3), (3, 3, 2, 4), None), match="channels", **_PLAIN),
@@ -117,7 +120,7 @@ class Conv2d(_Convolution, name="conv2d"):
         ),
     )
 
-    def shape(x, w, b, *, stride, padding, dilation, groups):
+    def shape(x, w, b, *, stride, padding, dilation, groups, algorithm="auto"):
         _check_images(x)
         _check_filters(w, groups)
         _check_channels(x, w, groups)
@@ -125,12 +128,16 @@ class Conv2d(_Convolution, name="conv2d"):
         return (x[0], *_output(x, w, stride, padding, dilation), w[3])
 
     def cost(x, w, b, **options):
-        outputs = math.prod(Conv2d.shape(x, w, b, **options))
+        y = Conv2d.shape(x, w, b, **options)
+        if options.get("algorithm") == "winograd":
+            found = winograd.cost(x[0], w[2], w[3], w[0], y[1:3])
+            return Cost(*found) + Cost(additions=0 if b is None else math.prod(y))
+        outputs = math.prod(y)
         terms = math.prod(w[:3])
         additions = terms - 1 if b is None else terms
         return Cost(multiplications=terms * outputs, additions=additions * outputs)
 
-    def reference(x, w, b, *, stride, padding, dilation, groups):
+    def reference(x, w, b, *, stride, padding, dilation, groups, algorithm="auto"):
         y = np.zeros(Conv2d.shape(x.shape, w.shape, None, stride=stride, padding=padding,
                                   dilation=dilation, groups=groups))  # fmt: skip
         per_group, outputs = w.shape[2], w.shape[3] // groups
@@ -148,7 +155,7 @@ class Conv2d(_Convolution, name="conv2d"):
         output = _output(
             x.shape, w.shape, options["stride"], options["padding"], options["dilation"]
         )
-        return im2col.conv2d(x, w, b, output=output, **options)
+        return conv.conv2d(x, w, b, output=output, **options)
 
     def backward(ctx, gy):
         x, w = ctx.saved
@@ -175,6 +182,7 @@ class Conv2dInputGradient(_Convolution, name="conv2d_input_gradient"):
         Sample(((1, 5, 2, 2), (2, 3, 1, 2)), size=(5, 4), **_DILATED),
         Sample(((2, 4, 4, 6), (2, 2, 2, 6)), size=(3, 3), **_GROUPED),
         Sample(((1, 2, 2, 4), (2, 2, 1, 4)), size=(5, 4), **_DEPTHWISE),
+        Sample(((1, 6, 10, 2), (3, 3, 3, 2)), size=(4, 8), **_WINOGRAD_WIDE),
     )
     errors = (
         ErrorSample(((2, 4, 5, 4), (3, 2, 3, 4)), match="size", size=(4, 5), **_PLAIN),
@@ -182,7 +190,7 @@ class Conv2dInputGradient(_Convolution, name="conv2d_input_gradient"):
         ErrorSample(((2, 4, 4, 3), (2, 2, 2, 3)), match="groups", size=(3, 3), **_GROUPED),
     )
 
-    def shape(gy, w, *, size, stride, padding, dilation, groups):
+    def shape(gy, w, *, size, stride, padding, dilation, groups, algorithm="auto"):
         _check_images(gy, "gradients")
         _check_filters(w, groups)
         if gy[3] != w[3]:
@@ -197,11 +205,13 @@ class Conv2dInputGradient(_Convolution, name="conv2d_input_gradient"):
         return x
 
     def cost(gy, w, **options):
+        if options.get("algorithm") == "winograd":
+            return Cost(*winograd.cost(gy[0], w[3], w[2], w[0], options["size"]))
         # Each position sends O products to each place of its patch, all of them added to zeros.
         terms = math.prod(gy) * math.prod(w[:3])
         return Cost(multiplications=terms, additions=terms)
 
-    def reference(gy, w, *, size, stride, padding, dilation, groups):
+    def reference(gy, w, *, size, stride, padding, dilation, groups, algorithm="auto"):
         per_group, outputs = w.shape[2], w.shape[3] // groups
         gx = np.zeros((gy.shape[0], *size, per_group * groups))
         for n, p, q, i, j in _positions(gy.shape, w.shape[:2]):
@@ -215,7 +225,7 @@ class Conv2dInputGradient(_Convolution, name="conv2d_input_gradient"):
 
     def forward(ctx, gy, w, *, size, **options):
         ctx.save(gy, w)
-        return im2col.input_gradient(gy, w, size=size, **options)
+        return conv.input_gradient(gy, w, size=size, **options)
 
     def backward(ctx, gx):
         gy, w = ctx.saved
@@ -238,13 +248,15 @@ class Conv2dFilterGradient(_Convolution, name="conv2d_filter_gradient"):
         Sample(((1, 5, 4, 1), (1, 5, 2, 2)), kernel=(2, 3), **_DILATED),
         Sample(((2, 3, 3, 4), (2, 4, 4, 6)), kernel=(2, 2), **_GROUPED),
         Sample(((1, 5, 4, 4), (1, 2, 2, 4)), kernel=(2, 2), **_DEPTHWISE),
+        Sample(((1, 6, 10, 2), (1, 4, 8, 3)), kernel=(3, 3), **_WINOGRAD),
+        Sample(((2, 6, 6, 1), (2, 2, 2, 2)), kernel=(5, 5), **_WINOGRAD),
     )
     errors = (
         ErrorSample(((2, 4, 5, 3), (2, 2, 5, 4)), match="give outputs", kernel=(3, 2), **_PLAIN),
         ErrorSample(((2, 4, 5, 3), (3, 2, 4, 4)), match="batch", kernel=(3, 2), **_PLAIN),
     )
 
-    def shape(x, gy, *, kernel, stride, padding, dilation, groups):
+    def shape(x, gy, *, kernel, stride, padding, dilation, groups, algorithm="auto"):
         _check_images(x)
         _check_images(gy, "gradients")
         if x[0] != gy[0]:
@@ -258,11 +270,14 @@ class Conv2dFilterGradient(_Convolution, name="conv2d_filter_gradient"):
         return w
 
     def cost(x, gy, **options):
+        if options.get("algorithm") == "winograd":
+            kernel = options["kernel"][0]
+            return Cost(*winograd.filter_cost(x[0], x[3], gy[3], kernel, gy[1:3]))
         w = math.prod(Conv2dFilterGradient.shape(x, gy, **options))
         positions = math.prod(gy[:3])
         return Cost(multiplications=w * positions, additions=w * (positions - 1))
 
-    def reference(x, gy, *, kernel, stride, padding, dilation, groups):
+    def reference(x, gy, *, kernel, stride, padding, dilation, groups, algorithm="auto"):
         per_group, outputs = x.shape[3] // groups, gy.shape[3] // groups
         gw = np.zeros((*kernel, per_group, gy.shape[3]))
         for n, p, q, i, j in _positions(gy.shape, kernel):
@@ -276,7 +291,7 @@ class Conv2dFilterGradient(_Convolution, name="conv2d_filter_gradient"):
 
     def forward(ctx, x, gy, *, kernel, **options):
         ctx.save(x, gy)
-        return im2col.filter_gradient(x, gy, kernel=kernel, **options)
+        return conv.filter_gradient(x, gy, kernel=kernel, **options)
 
     def backward(ctx, gw):
         x, gy = ctx.saved
@@ -319,11 +334,18 @@ def _options(
         _check_images(images)
         _check_filters(filters, groups)
     stride, dilation = pair(stride, "stride"), pair(dilation, "dilation")
+    pads = pad_pairs(padding, images[1:3], filters[:2], stride, dilation)
+    if algorithm == "winograd" and not conv.winograd_fits(filters, stride, pads, dilation, groups):
+        raise OptionError(
+            "algorithm: 'winograd' is for square kernels of 2 to 5 with stride 1, dilation 1, one "
+            "group and a padding below the kernel's size; use 'auto' or 'im2col'"
+        )
     return {
         "stride": stride,
-        "padding": pad_pairs(padding, images[1:3], filters[:2], stride, dilation),
+        "padding": pads,
         "dilation": dilation,
         "groups": groups,
+        "algorithm": algorithm,
     }
 
 
@@ -351,7 +373,7 @@ def conv2d(
         Zeros around the images. "same" gives outputs of size ceil(H / stride), ceil(W / stride).
     groups : int
         The channels and the filters are split into so many groups that do not see each other.
-    algorithm : {"auto", "im2col"}
+    algorithm : {"auto", "im2col", "winograd"}
         How it is computed; the result is the same up to rounding.
 
     Returns
@@ -398,7 +420,7 @@ def conv_transpose2d(
     output_padding : int or pair of int
         Rows and columns more at the end, where several sizes would fit the stride: less than it.
     groups : int
-    algorithm : {"auto", "im2col"}
+    algorithm : {"auto", "im2col", "winograd"}
 
     Returns
     -------

@@ -9,6 +9,7 @@ import numpy as np
 
 from minicnn.autograd import Cost, ErrorSample, Operation, Sample, Tensor
 from minicnn.errors import ShapeError
+from minicnn.kernels.matmul import matmul as product
 from minicnn.ops.broadcast import sum_to
 from minicnn.ops.reduce import sum as sum_along
 from minicnn.ops.shape import permute, reshape
@@ -85,7 +86,7 @@ class MatMul(Operation, name="matmul"):
 
     def forward(ctx, x, y):
         ctx.save(x, y)
-        return x @ y
+        return product(x, y)
 
     def backward(ctx, gy):
         x, y = ctx.saved
@@ -154,7 +155,7 @@ class Linear(Operation, name="linear"):
 
     def forward(ctx, x, w, b):
         ctx.save(x, w)
-        y = x.reshape(math.prod(x.shape[:-1]), w.shape[0]) @ w
+        y = product(x.reshape(math.prod(x.shape[:-1]), w.shape[0]), w)
         if b is not None:
             y += b
         return y.reshape(*x.shape[:-1], w.shape[1])

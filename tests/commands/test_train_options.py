@@ -18,7 +18,7 @@ def options(*words):
 
 
 def test_without_arguments_the_defaults_hold():
-    assert options() == Options(epochs=5)
+    assert options() == Options(epochs=5, batch_size=32)
     assert options("--data", "faces.csv").epochs == Options.epochs == 8
 
 
@@ -28,6 +28,8 @@ def test_learning_rate_and_weight_decay_follow_the_optimizer_unless_named():
         options("--optimizer", "sgd").weight_decay,
     ) == (0.05, 0)
     assert options("--optimizer", "adadelta", "--learning-rate", "0.1").learning_rate == 0.1
+    assert options("--model", "deep_vgg").learning_rate == options().learning_rate / 4
+    assert options("--model", "deep_vgg", "--learning-rate", "0.1").learning_rate == 0.1
 
 
 def test_the_backend_is_chosen_once_and_stored(monkeypatch):
@@ -55,6 +57,7 @@ def test_the_backend_is_chosen_once_and_stored(monkeypatch):
         (("--speed", "9"), "unrecognized arguments: --speed 9"),
         (("--epoch", "9"), "unrecognized arguments"),
         (("--data",), "expected one argument"),
+        (("--data", ""), "expected a path"),
         (("--resume", "--overwrite"), "choose one"),
     ],
 )
@@ -76,7 +79,7 @@ def test_a_resumed_run_takes_its_options_from_the_stored_one():
     [
         ({"model": "plain_dnn"}, "--model plain_dnn: the run was begun with small_cnn"),
         ({"seed": 4}, "--seed 4: the run was begun with 3"),
-        ({"batch_size": 32}, "--batch-size 32: the run was begun with 64"),
+        ({"batch_size": 64}, "--batch-size 64: the run was begun with 32"),
         ({"augment": "none"}, "--augment none: the run was begun with flip"),
         ({"epochs": 2}, "longer, not shorter"),
     ],

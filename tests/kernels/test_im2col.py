@@ -238,7 +238,7 @@ FAULTS = [
     ("filter_gradient", "total += found", "total = found"),
     ("filter_gradient", "total.transpose(1, 0, 2)", "total"),
     ("conv2d", "target += b.reshape(target.shape[1:])", "pass"),
-    ("conv2d", "padded[part]", "padded[: y[part].shape[0]]"),
+    ("conv2d", "x[part]", "x[: into[part].shape[0]]"),
     ("conv2d", "xp.matmul(rows, filters).transpose", "xp.matmul(rows, filters)[::-1].transpose"),
 ]
 

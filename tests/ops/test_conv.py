@@ -80,7 +80,7 @@ def test_groups_do_not_see_each_other(groups):
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_every_algorithm_gives_the_same(algorithm):
     x, w, b = draw((2, 5, 6, 3), (3, 3, 3, 4), (4,))
-    options = {"stride": (1, 2), "padding": ((1, 1), (1, 0))}
+    options = {"stride": (1, 1), "padding": ((1, 1), (1, 0))}
     expect(conv2d(x, w, b, **options, algorithm=algorithm), x, w, b, **options)
 
 

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from minicnn.errors import CheckpointError
 from minicnn.training.callbacks import BestModel, Callback, Checkpoint, EarlyStopping, HistoryWriter
 from minicnn.training.checkpoint import read_checkpoint, write_checkpoint
 from minicnn.training.history import History
-from minicnn.training.interrupt import Interrupted, stop_requests
+from minicnn.training.interrupt import Interrupted, stop_requests, terminable
 
 EPOCHS = 4
 TIMES = ("seconds", "images_per_second", "training_seconds")
@@ -265,3 +266,33 @@ def test_the_second_signal_interrupts_at_once_and_the_handlers_come_back():
             signal.raise_signal(signal.SIGTERM)
             time.sleep(1)
     assert signal.getsignal(signal.SIGINT) is before
+
+
+@pytest.mark.host
+def test_an_ignored_signal_stays_ignored_and_other_threads_catch_none():
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with stop_requests() as request:
+            signal.raise_signal(signal.SIGINT)
+            assert not request.requested
+    finally:
+        signal.signal(signal.SIGINT, before)
+    entered = []
+
+    def elsewhere():
+        with stop_requests() as request, terminable():
+            entered.append(request.requested)
+
+    thread = threading.Thread(target=elsewhere)
+    thread.start()
+    thread.join()
+    assert entered == [False]
+
+
+@pytest.mark.host
+def test_termination_interrupts_like_ctrl_c():
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(KeyboardInterrupt), terminable():
+        signal.raise_signal(signal.SIGTERM)
+        time.sleep(1)
+    assert signal.getsignal(signal.SIGTERM) is before

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import math
+import weakref
 
 import numpy as np
 import pytest
@@ -290,3 +292,25 @@ def test_a_request_to_stop_ends_after_the_batch_and_then_fit_starts_the_epoch_an
     assert recorder.events[-5:] == ["epoch 2", 1, 2, "interrupt", "fit end"]
     assert len(run.fit(3)) == 3
     assert recorder.events.count("epoch 2") == 2
+
+
+def test_nothing_of_a_batch_is_alive_after_it(make_run):
+    alive = []
+
+    class Watch(Callback):
+        def on_batch_end(self, trainer):
+            alive.append(sum(reference() is not None for reference in outputs))
+            outputs.clear()
+
+    outputs = []
+    run = make_run(Watch())
+    for module in run.trainer.model:
+        module.register_forward_hook(
+            lambda module, inputs, output: outputs.append(weakref.ref(output))
+        )
+    gc.disable()  # nothing may wait for the collector of cycles
+    try:
+        run.fit(1)
+    finally:
+        gc.enable()
+    assert alive == [0] * 6

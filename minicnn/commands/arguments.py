@@ -1,0 +1,70 @@
+"""Command lines: a parser whose complaints are one line, and converters that name the value."""
+
+from __future__ import annotations
+
+import argparse
+import math
+from collections.abc import Callable
+from typing import NoReturn
+
+from minicnn.errors import OptionError
+
+__all__ = ["Parser", "above", "at_least", "between", "path", "whole"]
+
+
+class Parser(argparse.ArgumentParser):
+    """Raises its complaints, so that they are printed like all others: in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise what is wrong with the command line."""
+        raise OptionError(f"{message} (--help lists the options)")
+
+
+def path(text: str) -> str:
+    """Convert a text that is not empty."""
+    if not text:
+        raise argparse.ArgumentTypeError("expected a path, got an empty text")
+    return text
+
+
+def whole(least: int) -> Callable[[str], int]:
+    """Return a converter to whole numbers that are not below `least`."""
+
+    def convert(text: str) -> int:
+        try:
+            number = int(text)
+        except ValueError:
+            number = least - 1
+        if number < least:
+            raise argparse.ArgumentTypeError(
+                f"expected a whole number of {least} or more, got {text!r}"
+            )
+        return number
+
+    return convert
+
+
+def _real(text: str, allowed: Callable[[float], bool], expected: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number) or not allowed(number):
+        raise argparse.ArgumentTypeError(f"expected a number {expected}, got {text!r}")
+    return number
+
+
+def above(low: float) -> Callable[[str], float]:
+    """Return a converter to numbers above `low`."""
+    return lambda text: _real(text, lambda x: x > low, f"above {low}")
+
+
+def between(low: float, high: float) -> Callable[[str], float]:
+    """Return a converter to numbers between two others, neither of them included."""
+    return lambda text: _real(text, lambda x: low < x < high, f"between {low} and {high}")
+
+
+def at_least(low: float, below: float = math.inf) -> Callable[[str], float]:
+    """Return a converter to numbers of `low` or more, and below another one."""
+    expected = f"of {low} or more" + ("" if below == math.inf else f", below {below}")
+    return lambda text: _real(text, lambda x: low <= x < below, expected)

@@ -1,0 +1,129 @@
+"""The pool of threads: every part once and in order, errors, nesting, BLAS kept to one."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from minicnn.errors import OptionError
+from minicnn.kernels import threads
+from minicnn.kernels.blocks import for_blocks
+from minicnn.kernels.matmul import matmul
+
+pytestmark = pytest.mark.host
+
+
+@given(st.integers(0, 50), st.integers(1, 60))
+def test_split_takes_everything_once_in_parts_of_nearly_one_size(count, parts):
+    found = threads.split(count, parts)
+    assert [i for part in found for i in range(part.start, part.stop)] == list(range(count))
+    sizes = [part.stop - part.start for part in found]
+    assert max(sizes) - min(sizes) <= 1
+    assert len(found) == max(1, min(parts, count))
+
+
+def test_results_come_in_the_order_of_the_parts():
+    assert threads.parallel(lambda part: part * part, list(range(20))) == [i * i for i in range(20)]
+
+
+def test_parts_run_in_more_than_one_thread(monkeypatch):
+    if threads.thread_count() < 2:
+        pytest.skip("there is one thread only")
+    meeting = threading.Barrier(2, timeout=20)  # passes only if two parts are under way at once
+    threads.parallel(lambda part: meeting.wait(), [0, 1])
+
+
+def test_a_call_inside_a_part_runs_in_the_same_thread():
+    def inner(part):
+        return threading.get_ident()
+
+    def outer(part):
+        return {threading.get_ident(), *threads.parallel(inner, [0, 1, 2])}
+
+    assert all(len(seen) == 1 for seen in threads.parallel(outer, [0, 1]))
+
+
+@pytest.mark.parametrize("wrong", [0, 1])
+def test_an_error_in_a_part_is_raised_after_the_others_are_done(wrong):
+    done = []
+
+    def work(part):
+        if part == wrong:
+            raise ValueError(f"part {part}")
+        done.append(part)
+
+    with pytest.raises(ValueError, match=f"part {wrong}"):
+        threads.parallel(work, [0, 1])
+    assert done == [1 - wrong]
+    assert threads.parallel(abs, [-1, -2]) == [1, 2]  # the pool goes on working
+
+
+def run(code: str, **environment: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout.strip()
+
+
+def test_the_number_of_threads_comes_from_the_environment():
+    code = "from minicnn.kernels.threads import thread_count; print(thread_count())"
+    assert run(code, MINICNN_THREADS="3") == "3"
+    assert run(code, MINICNN_THREADS="") == str(len(os.sched_getaffinity(0)))
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "two", "1.5"])
+def test_a_wrong_number_of_threads_is_refused(text, monkeypatch):
+    monkeypatch.setenv("MINICNN_THREADS", text)
+    threads.thread_count.cache_clear()
+    try:
+        with pytest.raises(OptionError, match=f"MINICNN_THREADS: .* got '{text}'"):
+            threads.thread_count()
+    finally:
+        monkeypatch.undo()
+        threads.thread_count.cache_clear()
+
+
+def test_blas_keeps_to_one_thread_from_the_first_product_on():
+    code = (
+        "import numpy, threadpoolctl\n"
+        "from minicnn.kernels.matmul import matmul\n"
+        "matmul(numpy.ones((2, 2)), numpy.ones((2, 2)))\n"
+        "found = threadpoolctl.threadpool_info()\n"
+        "print({each['num_threads'] for each in found if each['user_api'] == 'blas'})"
+    )
+    assert run(code, OPENBLAS_NUM_THREADS="2") == "{1}"
+
+
+@pytest.mark.parametrize("shapes", [((700, 90), (90, 80)), ((60, 90), (90, 900)), ((3, 4), (4, 2))])
+@pytest.mark.parametrize("turned", [False, True])
+def test_split_products_equal_numpys(shapes, turned, rng):
+    x, y = (rng.standard_normal(shape) for shape in shapes)
+    if turned:
+        x, y = np.asfortranarray(x), np.asfortranarray(y)
+    np.testing.assert_allclose(matmul(x, y), np.einsum("ik,kj->ij", x, y), rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("shape", [(5,), (300, 700), (3, 70_001)])
+def test_blocks_reach_every_element_once(shape):
+    x = np.arange(np.prod(shape), dtype=np.float64).reshape(shape)
+    y = np.full(shape, 7.0)
+    for_blocks(lambda a, b: np.add(b, a, out=b), x, y)
+    np.testing.assert_array_equal(y, x + 7)
+
+
+def test_blocks_of_strided_arrays_come_whole():
+    x = np.arange(400_000.0).reshape(400, 1000)[:, ::2]
+    y = np.zeros(x.shape)
+    for_blocks(lambda a, b: np.add(b, a, out=b), x, y)
+    np.testing.assert_array_equal(y, x)

@@ -9,6 +9,7 @@ is told in the last lines of the output.
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections import Counter
@@ -49,6 +50,9 @@ settings.load_profile("minicnn")
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "standin: runs once, on the strict stand-in for CuPy")
     config.stash[LEFT_OUT] = Counter()
+    # A job in the background is started with SIGINT ignored, and its children would ignore it too.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 # The backend of a test.

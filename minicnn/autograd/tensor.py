@@ -160,6 +160,15 @@ class Tensor:
         """Return the values as a NumPy array (sharing memory where the tensor is NumPy's)."""
         return backends.to_numpy(self.data)
 
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        """Let NumPy and plotting libraries read a tensor of NumPy's that needs no gradient."""
+        if self.requires_grad or self.backend != "numpy":
+            raise TypeError(
+                "a tensor that requires a gradient or lives on a GPU is made no array in silence; "
+                "use .detach() and .numpy()"
+            )
+        return np.array(self.data, dtype=dtype, copy=copy)
+
     def tolist(self) -> Any:
         """Return the values as nested lists of Python numbers."""
         return self.numpy().tolist()

@@ -8,6 +8,7 @@ import os
 import platform
 import re
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +20,17 @@ from minicnn.errors import DataError, OptionError
 from minicnn.files import atomic_write
 from minicnn.training.crossvalidation import RESULT
 
+try:
+    import fcntl
+except ImportError:  # not on this system
+    fcntl = None  # type: ignore[assignment]
+
 __all__ = ["RunFolder", "machine", "versions", "write_json"]
 
 # The variables that BLAS libraries take their number of threads from. They are only recorded.
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
+LOCK = ".lock"
 FOLD = re.compile(r"fold-\d+")
 FILES = (
     RESULT,
@@ -90,7 +97,12 @@ class RunFolder:
                 raise OptionError(
                     f"{self}: holds no run to resume; leave --resume out to begin one"
                 )
-        elif not overwrite and (found := self.files()):
+            if self.weights.exists() and not (self.checkpoint.exists() or self._has_folds()):
+                raise OptionError(
+                    f"{self}: holds weights, but no {self.checkpoint.name} to go on from; choose "
+                    "another --out, or begin anew with --overwrite"
+                )
+        elif not overwrite and (found := self.files()) and not self._is_unused(found):
             what = "a finished run" if self.metrics.exists() else "an unfinished run"
             if not self.config.exists():
                 what = f"a file {found[0].name}"
@@ -98,6 +110,48 @@ class RunFolder:
                 f"{self}: holds {what}; add --resume to go on with it (--epochs to prolong it), "
                 "--overwrite to replace it, or choose another --out"
             )
+
+    def _has_folds(self) -> bool:
+        return any(FOLD.fullmatch(path.name) for path in self.path.glob("fold-*"))
+
+    def _is_unused(self, found: list[Path]) -> bool:
+        # A run that ended before its first checkpoint left its configuration and nothing else.
+        if found != [self.config]:
+            return False
+        with contextlib.suppress(DataError):
+            self.stored()
+            return True
+        return False
+
+    @contextlib.contextmanager
+    def hold(self) -> Iterator[None]:
+        """Make the folder, and keep other runs out of it until the end.
+
+        The system lets go of the folder when the process ends, however it ends. Where it cannot
+        lock files (Windows), runs are not kept apart.
+
+        Raises
+        ------
+        OptionError
+            Another run is writing into it.
+        DataError
+            It cannot be made.
+        """
+        self.make()
+        lock = self.path / LOCK
+        with open(lock, "a", encoding="utf-8") as file:
+            if fcntl is not None:
+                try:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except OSError:
+                    raise OptionError(
+                        f"{self}: another run is writing into it; wait for its end, or choose "
+                        "another --out"
+                    ) from None
+            try:
+                yield
+            finally:
+                lock.unlink(missing_ok=True)
 
     def stored(self) -> dict[str, Any]:
         """Read the configuration of the run.

@@ -15,10 +15,10 @@ from minicnn import backend
 from minicnn.commands.run_folder import RunFolder, machine, versions, write_json
 from minicnn.commands.train_data import DRAWN_NAME, Faces, load_faces
 from minicnn.commands.train_folds import run_folds
-from minicnn.commands.train_options import Options, Request, command, merge, parse
+from minicnn.commands.train_options import Options, Request, checked, command, merge, parse
 from minicnn.commands.train_run import Result, train_faces, write_outputs
 from minicnn.data.splits import stratified_kfold
-from minicnn.errors import MinicnnError, OptionError
+from minicnn.errors import DataError, MinicnnError, OptionError
 from minicnn.random import Streams
 from minicnn.report.figures import require_matplotlib
 from minicnn.training.interrupt import terminable
@@ -88,23 +88,33 @@ def _train(request: Request, folder: RunFolder, program: str) -> None:
     require_matplotlib()
     folder.check(resume=request.resume, overwrite=request.overwrite)
     stored = folder.stored() if request.resume else None
-    options = merge(request.given, None if stored is None else stored["options"])
+    try:
+        before = None if stored is None else checked(stored["options"])
+    except OptionError as error:
+        raise DataError(f"{folder.config}: damaged ({error}); choose another --out") from None
+    options = merge(request.given, before)
     with backend.use(options.backend):
         faces = load_faces(options)
         _check_run(faces, options, stored)
         _announce(faces, options, stored, folder, say)
-        if request.overwrite:
-            folder.clear()
-        folder.make()
-        write_json(folder.config, _config(faces, options, folder, program))
-        if options.folds is not None:
-            _report_folds(faces, folder, options, request, say)
-            return
-        result = train_faces(
-            faces, folder, options, seed=options.seed, resume=request.resume, quiet=request.quiet
-        )
-        split = write_outputs(faces, folder, options, result)
-        _report(result, folder, split, say)
+        with folder.hold():
+            if request.overwrite:
+                folder.clear()
+                folder.make()
+            write_json(folder.config, _config(faces, options, folder, program))
+            if options.folds is not None:
+                _report_folds(faces, folder, options, request, say)
+                return
+            result = train_faces(
+                faces,
+                folder,
+                options,
+                seed=options.seed,
+                resume=request.resume,
+                quiet=request.quiet,
+            )
+            split = write_outputs(faces, folder, options, result)
+            _report(result, folder, split, say)
 
 
 def _check_run(faces: Faces, options: Options, stored: dict[str, Any] | None) -> None:

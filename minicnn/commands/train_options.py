@@ -146,6 +146,24 @@ def merge(given: dict[str, Any], stored: dict[str, Any] | None = None) -> Option
     return Options(**{**adaptive, **given})
 
 
+def checked(stored: dict[str, Any]) -> dict[str, Any]:
+    """Return stored options with every value checked, as if they stood on a command line.
+
+    Raises
+    ------
+    OptionError
+        One has a value that is not possible.
+    """
+    known = {field.name for field in fields(Options)}
+    values = {name: value for name, value in stored.items() if name in known}
+    try:
+        words = command("", Options(**values), "-")
+    except AttributeError:
+        raise OptionError("an option is no text or number") from None
+    given = parse(words, "").given
+    return {**values, **{name: value for name, value in given.items() if name in values}}
+
+
 def command(program: str, options: Options, out: str) -> list[str]:
     """Return the command line that repeats a run with all its options, as a list of words."""
     words = [*program.split(), "--out", out]

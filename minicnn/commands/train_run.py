@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -11,10 +11,11 @@ import numpy as np
 from minicnn import optim, zoo
 from minicnn.commands.run_folder import RunFolder, write_json
 from minicnn.commands.train_data import Faces, evaluation_loader, training_loader
-from minicnn.commands.train_options import Options
+from minicnn.commands.train_options import MAY_CHANGE, Options
 from minicnn.data.face_dataset import UNLABELLED, FaceDataset
 from minicnn.data.normalize import Normalization, make_normalization
 from minicnn.data.predictions import write_predictions
+from minicnn.errors import CheckpointError
 from minicnn.io.weights import WeightsMetadata
 from minicnn.nn.loss import CrossEntropyLoss
 from minicnn.nn.module import Module
@@ -30,6 +31,35 @@ from minicnn.training.trainer import Trainer
 __all__ = ["Result", "predicted", "train_faces", "write_figures", "write_outputs"]
 
 TEST_SPLITS = ("test", "private_test")  # predictions are written for the first of them
+
+
+class Identity(Callback):
+    """Ties a checkpoint to the run that wrote it: to its data, its seed and its options.
+
+    Parameters
+    ----------
+    options : Options
+    seed : int
+    data : str
+        Hash of the training images.
+    """
+
+    def __init__(self, options: Options, seed: int, data: str) -> None:
+        fixed = {k: v for k, v in asdict(options).items() if k not in (*MAY_CHANGE, "backend")}
+        self._identity = {**fixed, "seed": seed, "data": data}
+
+    def state(self) -> dict[str, Any]:
+        """Return what the run is made with."""
+        return self._identity
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Refuse the checkpoint of another run."""
+        for name, value in self._identity.items():
+            if state.get(name) != value:
+                raise CheckpointError(
+                    f"checkpoint: it is of another run, with {name} {state.get(name)!r} instead of "
+                    f"{value!r}; put the run's own checkpoint back, or begin anew with --overwrite"
+                )
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,7 +125,13 @@ def train_faces(
         training={"data": train.sha256, "seed": seed},
     )
     best = BestModel(folder.weights, metadata=metadata)
-    callbacks: list[Callback] = [best, HistoryWriter(folder.history), Checkpoint(folder.checkpoint)]
+    identity = Identity(options, seed, train.content_hash())
+    callbacks: list[Callback] = [
+        identity,
+        best,
+        HistoryWriter(folder.history),
+        Checkpoint(folder.checkpoint),
+    ]
     if options.patience is not None:
         callbacks.append(EarlyStopping(options.patience))
     if not quiet:
@@ -193,9 +229,17 @@ def write_outputs(faces: Faces, folder: RunFolder, options: Options, result: Res
     split = next((name for name in TEST_SPLITS if name in faces.others), "validation")
     part = faces.others.get(split) or faces.require_validation()
     write_predictions(folder.predictions, part.ids, result.probabilities[split].argmax(axis=1))
-    write_figures(folder, options, result.history, result.scores["validation"],
-                  faces.train.class_names, best_epoch=result.best_epoch)  # fmt: skip
     names = faces.train.class_names
+    source = faces.validation_source
+    write_figures(
+        folder,
+        options,
+        result.history,
+        result.scores["validation"],
+        names,
+        best_epoch=result.best_epoch,
+        what="validation" if source in ("train", "validation") else f"validation ({source})",
+    )
     content = {
         "model": options.model,
         "epochs": len(result.history),

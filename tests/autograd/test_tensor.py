@@ -234,3 +234,15 @@ def test_requires_grad_of_a_result_cannot_be_switched_off():
     y = minicnn.tensor([1.0], requires_grad=True) * 2
     with pytest.raises(GradientError, match="detach"):
         y.requires_grad_(False)
+
+
+def test_numpy_reads_a_tensor_of_its_own_and_refuses_others(backend_name):
+    x = minicnn.tensor([1.0, 2.0])
+    if backend_name == "numpy":
+        np.testing.assert_array_equal(np.asarray(x), np.array([1, 2], np.float32))
+        assert np.asarray(x).dtype == np.float32
+    else:
+        with pytest.raises(TypeError, match=r"use \.detach\(\) and \.numpy\(\)"):
+            np.asarray(x)
+    with pytest.raises(TypeError, match=r"use \.detach\(\) and \.numpy\(\)"):
+        np.asarray(minicnn.tensor([1.0], requires_grad=True))

@@ -13,6 +13,7 @@ import pytest
 from minicnn import zoo
 from minicnn.commands import train_fer as command
 from minicnn.commands import train_run
+from minicnn.commands.run_folder import RunFolder
 from minicnn.data.face_dataset import CLASS_NAMES
 from minicnn.report import figures
 from minicnn.training.checkpoint import read_checkpoint
@@ -366,3 +367,58 @@ def test_folds_can_be_prolonged(tmp_path):
         assert len(History.read_csv(tmp_path / "run" / f"fold-{fold}" / "history.csv")) == 2
     rows = rows_of(tmp_path / "run" / "predictions.csv")
     assert len(rows) == 28
+
+
+def test_weights_without_a_checkpoint_are_not_trained_over_on_resume(tmp_path, capsys):
+    out = tmp_path / "run"
+    assert run("--epochs", 1, out=out) == 0
+    (out / "checkpoint.safetensors").unlink()
+    before = (out / "weights.safetensors").read_bytes()
+    message = refused(capsys, "--resume", "--epochs", 2, out=out)
+    assert "no checkpoint.safetensors to go on from" in message
+    assert (out / "weights.safetensors").read_bytes() == before
+
+
+def test_the_checkpoint_of_another_run_is_refused(tmp_path, capsys):
+    for seed in (0, 7):
+        assert run("--epochs", 1, "--seed", seed, out=tmp_path / str(seed)) == 0
+    name = "checkpoint.safetensors"
+    shutil.copy(tmp_path / "7" / name, tmp_path / "0" / name)
+    message = refused(capsys, "--resume", "--epochs", 2, out=tmp_path / "0")
+    assert "it is of another run, with seed 7 instead of 0" in message
+
+
+def test_two_runs_do_not_write_into_one_folder(tmp_path, capsys):
+    out = tmp_path / "run"
+    with RunFolder(out).hold():
+        message = refused(capsys, "--epochs", 1, "--overwrite", out=out)
+    assert "another run is writing into it" in message
+    assert run("--epochs", 1, out=out) == 0
+    assert files(out) == FILES  # no lock is left behind
+
+
+def test_a_run_that_left_only_its_configuration_can_be_begun_again(tmp_path, capsys):
+    out = tmp_path / "run"
+    message = refused(capsys, "--epochs", 1, "--learning-rate", "1e30", out=out)
+    assert "NaN" in message or "the loss is" in message
+    assert files(out) == ["config.json"]
+    assert run("--epochs", 1, out=out) == 0
+
+
+def test_a_foreign_configuration_is_not_overwritten(tmp_path, capsys):
+    out = tmp_path / "run"
+    out.mkdir()
+    (out / "config.json").write_text('{"mine": 1}')
+    assert "holds" in refused(capsys, "--epochs", 1, out=out)
+    assert (out / "config.json").read_text() == '{"mine": 1}'
+
+
+@pytest.mark.parametrize("value", ["x", [1], {}, -1])
+def test_a_damaged_option_in_the_configuration_is_named(tmp_path, capsys, value):
+    out = tmp_path / "run"
+    assert run("--epochs", 1, out=out) == 0
+    config = json.loads((out / "config.json").read_text())
+    config["options"]["epochs"] = value
+    (out / "config.json").write_text(json.dumps(config))
+    message = refused(capsys, "--resume", out=out)
+    assert "config.json: damaged" in message and "--epochs" in message

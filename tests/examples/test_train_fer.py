@@ -47,7 +47,7 @@ def test_a_signal_ends_the_script_with_130_and_a_word_on_how_to_go_on(tmp_path, 
         if line.startswith("epoch "):
             break
     process.send_signal(number)
-    _, errors = process.communicate()
+    _, errors = process.communicate(timeout=120)
     assert process.returncode == 130, errors
     assert "go on with: python " in errors
     assert "--resume --out" in errors

@@ -244,13 +244,13 @@ def test_a_process_that_is_ended_in_mid_epoch_resumes_to_the_same_bits(
     process = start(folder)
     wait_for(process, "1 3")
     process.send_signal(number)
-    process.communicate()
+    process.communicate(timeout=120)
     state = read_checkpoint(folder / "checkpoint.safetensors")
     assert state["epoch"] == 1
     # Only a kill leaves no time to save what the second epoch has done so far.
     assert (state["batch"] == 0) == (number == signal.SIGKILL)
     process = start(folder)
-    _, errors = process.communicate()
+    _, errors = process.communicate(timeout=120)
     assert process.returncode == 0, errors
     assert differences(uninterrupted, read_checkpoint(folder / "checkpoint.safetensors")) == []
 

@@ -60,6 +60,7 @@ def gradcheck(
     DTypeError
         An input to be checked is not float64, where differences would drown in rounding.
     """
+    inputs = [inputs] if isinstance(inputs, Tensor) else list(inputs)
     checked = [value for value in inputs if isinstance(value, Tensor) and value.requires_grad]
     if not checked:
         raise GradientError("gradcheck: no input has requires_grad=True")
@@ -125,6 +126,7 @@ def gradgradcheck(
     -------
     bool
     """
+    inputs = [inputs] if isinstance(inputs, Tensor) else list(inputs)
     outputs = _outputs(function(*inputs))
     rng = np.random.default_rng(seed + 1)
     weights = [
@@ -152,7 +154,13 @@ def gradgradcheck(
 
 
 def _outputs(found: Any) -> list[Tensor]:
-    return [found] if isinstance(found, Tensor) else list(found)
+    outputs = list(found) if isinstance(found, (list, tuple)) else [found]
+    for output in outputs:
+        if not isinstance(output, Tensor):
+            raise TypeError(
+                f"gradcheck: the function must return Tensors, it gave a {type(output).__name__}"
+            )
+    return outputs
 
 
 def _differences(

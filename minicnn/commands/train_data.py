@@ -15,7 +15,7 @@ from minicnn.data.fer2013 import load
 from minicnn.data.loader import DataLoader
 from minicnn.data.normalize import Normalization
 from minicnn.data.splits import limit, stratified_split
-from minicnn.errors import DataError
+from minicnn.errors import DataError, OptionError
 from minicnn.random import Streams
 
 __all__ = ["Faces", "evaluation_loader", "load_faces", "training_loader"]
@@ -100,7 +100,10 @@ def load_faces(options: Options) -> Faces:
     if options.drop_duplicates:
         dataset, dropped = drop_duplicates(dataset)
     if "train" not in dataset.splits:
-        raise DataError(f"{source}: there are no training images, only {', '.join(dataset.splits)}")
+        raise DataError(
+            f"{source}: there are no training images, only {', '.join(dataset.splits)}; "
+            "give --data with a Training part"
+        )
     parts = {name: dataset.split(name) for name in dataset.splits}
     train = parts.pop("train")
     train.require_labels()
@@ -111,7 +114,10 @@ def load_faces(options: Options) -> Faces:
             validation = parts.pop(origin)
         else:
             labels, rng = train.require_labels(), streams["validation split"]
-            rows, others = stratified_split(labels, options.validation_fraction, rng)
+            try:
+                rows, others = stratified_split(labels, options.validation_fraction, rng)
+            except OptionError as error:
+                raise OptionError(f"{source}: --validation-fraction: {error}") from None
             train, validation = train.subset(rows), train.subset(others)
     if options.limit is not None:
         train = _limited(train, options.limit, streams["limit: train"])

@@ -57,7 +57,7 @@ def main(arguments: Sequence[str] | None = None, *, program: str = f"python -m {
     except MemoryError as error:
         return _fail(f"out of memory ({error}); choose a smaller --batch-size or model")
     except OSError as error:
-        return _fail(f"{error.filename or 'a file'}: {error.strerror or error}")
+        return _fail(f"{error.filename or 'standard output'}: {error.strerror or error}")
     except KeyboardInterrupt as error:
         again = "nothing was trained yet"
         if folder is not None and folder.config.exists():
@@ -128,7 +128,10 @@ def _check_run(faces: Faces, options: Options, stored: dict[str, Any] | None) ->
         )
     if options.folds is not None:
         labels = faces.train.require_labels()
-        stratified_kfold(labels, options.folds, Streams(options.seed)["folds"])
+        try:
+            stratified_kfold(labels, options.folds, Streams(options.seed)["folds"])
+        except OptionError as error:
+            raise OptionError(f"--folds {options.folds}: {error}") from None
 
 
 def _config(faces: Faces, options: Options, folder: RunFolder, program: str) -> dict[str, Any]:

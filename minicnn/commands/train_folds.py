@@ -121,6 +121,7 @@ def _write_summary(
     content = {
         "model": options.model,
         "epochs": options.epochs,
+        "data": faces.source,
         "validation_source": f"{len(runs)} folds",
         "weights_of_fold": best + 1,
         "splits": {"validation": found.scores.to_dict(names)},

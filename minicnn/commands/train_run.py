@@ -245,6 +245,7 @@ def write_outputs(faces: Faces, folder: RunFolder, options: Options, result: Res
         "epochs": len(result.history),
         "best_epoch": result.best_epoch,
         "stopped_early": result.stop_reason,
+        "data": faces.source,
         "validation_source": faces.validation_source,
         "splits": {name: scores.to_dict(names) for name, scores in result.scores.items()},
     }
@@ -263,15 +264,16 @@ def write_figures(
     what: str = "validation",
 ) -> None:
     """Write the two figures."""
+    drawn = "" if options.data is not None else ", of drawn faces"
     plot_history(
         {name: history.column(name) for name in COLUMNS},
         folder.figures / "history.png",
-        title=f"{options.model}: loss and accuracy by epoch",
+        title=f"{options.model}: loss and accuracy by epoch{drawn}",
         best_epoch=best_epoch,
     )
     plot_confusion(
         validation.confusion,
         class_names,
         folder.figures / "confusion.png",
-        title=f"{options.model}: confusion matrix, {what}",
+        title=f"{options.model}: confusion matrix, {what}{drawn}",
     )

@@ -269,6 +269,6 @@ def _fields(place: str, line: bytes) -> list[bytes]:
         (fields,) = csv.reader(
             [line.decode("utf-8", "replace")], strict=True, skipinitialspace=True
         )
-    except csv.Error as error:
-        raise DataError(f"{place}: the quotes do not match ({error})") from None
+    except csv.Error:
+        raise DataError(f"{place}: not a line of a csv file, or its quotes do not match") from None
     return [field.encode() for field in fields]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import posixpath
+import re
 from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any
@@ -171,7 +172,8 @@ def decode_image(data: bytes) -> np.ndarray:
     except DataError:
         raise
     except Exception as error:  # decoders of damaged files raise nearly anything
-        reason = " ".join(str(error).split())
+        # The decoder may name the object that it read from, which tells nobody anything.
+        reason = " ".join(re.sub(r"\S*<[^>]*>", "it", str(error)).split())
         raise DataError(f"not an image, or a damaged one ({excerpt(reason)})") from error
 
 

@@ -98,7 +98,8 @@ def read_tensors(path: str | os.PathLike[str], kind: str) -> tuple[dict[str, np.
             raise
         reason = " ".join(str(error).split())
         raise CheckpointError(
-            f"{name}: not a whole safetensors file, it is damaged or of another kind ({reason})"
+            f"{name}: not a whole safetensors file, it is damaged or of another kind "
+            f"({reason}); put back a copy, or make it anew"
         ) from None
     if entry["checksum"] != _checksum(arrays, entry["content"]):
         raise CheckpointError(

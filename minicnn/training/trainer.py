@@ -28,6 +28,23 @@ from minicnn.training.state import restore
 
 __all__ = ["Trainer"]
 
+
+def _check_parts(model: Any, optimizer: Any, callbacks: Any) -> None:
+    # What would train nothing, or fail much later, is told at once.
+    for name, value, kind in (("model", model, Module), ("optimizer", optimizer, Optimizer)):
+        if not isinstance(value, kind):
+            raise TypeError(
+                f"Trainer: {name}: expected a {kind.__name__}, got {type(value).__name__}"
+            )
+    own = {id(parameter) for parameter in model.parameters()}
+    if not any(id(each) in own for group in optimizer.param_groups for each in group["params"]):
+        raise OptionError(
+            "Trainer: the optimizer has no parameter of the model; make it with model.parameters()"
+        )
+    if not isinstance(callbacks, Sequence) or not all(isinstance(c, Callback) for c in callbacks):
+        raise TypeError("Trainer: callbacks: expected a list of Callback objects")
+
+
 CHECK_INTERVAL = 16  # batches between two looks for a NaN: each look waits for a GPU
 
 
@@ -91,6 +108,7 @@ class Trainer:
                 f"Trainer: {type(schedule).__name__} goes by a metric of the epoch; make it with "
                 "interval='epoch'"
             )
+        _check_parts(model, optimizer, callbacks)
         self.model = model
         self.optimizer = optimizer
         self.loss: Loss = cross_entropy if loss is None else loss
@@ -158,6 +176,10 @@ class Trainer:
         """
         if isinstance(epochs, bool) or not isinstance(epochs, int) or epochs < 1:
             raise OptionError(f"Trainer: epochs: expected an integer of 1 or more, got {epochs!r}")
+        if not hasattr(train_loader, "__len__") or not len(train_loader):
+            raise OptionError(
+                "Trainer: the training loader must be a DataLoader, or a list, of one batch or more"
+            )
         self.train_loader, self.validation_loader = train_loader, validation_loader
         self.epochs = epochs
         self.stop_reason = None

@@ -133,3 +133,16 @@ def test_nothing_to_check_is_refused(x):
         gradcheck(lambda x: x, [x.detach()])
     with pytest.raises(GradientError, match="do not depend"):
         gradcheck(lambda x: x.detach() * 2, [x])
+
+
+def test_a_single_tensor_stands_for_a_list_of_one():
+    x = minicnn.tensor([0.3, -1.2], dtype="float64", requires_grad=True)
+    assert gradcheck(lambda x: x.tanh(), x)
+    assert gradgradcheck(lambda x: x.tanh(), x)
+
+
+@pytest.mark.parametrize("check", [gradcheck, gradgradcheck])
+def test_a_function_that_gives_no_tensor_is_named(check):
+    x = minicnn.tensor([0.3], dtype="float64", requires_grad=True)
+    with pytest.raises(TypeError, match="must return Tensors, it gave a float"):
+        check(lambda x: 3.0, [x])

@@ -186,7 +186,10 @@ REFUSED = {
     ),
     "no header": (PUBLISHED.split("\n", 1)[1], 'line 1: "0,.*" is no header that is known'),
     "column twice": ("emotion,pixels,label\n", "line 1: two columns for the label"),
-    "unclosed quote": (PUBLISHED.replace("\n3,", '\n"3,'), "line 4: the quotes do not match"),
+    "unclosed quote": (
+        PUBLISHED.replace("\n3,", '\n"3,'),
+        "line 4: not a line of a csv file, or its quotes do not match",
+    ),
     "endless line": ("x" * (1 << 21), "line 1: longer than"),
     "not text": (bytes(range(128, 256)) * 9, "line 1: .* is no header that is known"),
     "same id twice": (

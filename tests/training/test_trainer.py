@@ -12,6 +12,7 @@ import pytest
 from minicnn import backend
 from minicnn.autograd import tensor
 from minicnn.errors import NotANumberError, OptionError
+from minicnn.nn.linear import Linear
 from minicnn.ops.loss import cross_entropy
 from minicnn.optim.plateau import ReduceLROnPlateau
 from minicnn.optim.schedules import StepLR
@@ -314,3 +315,20 @@ def test_nothing_of_a_batch_is_alive_after_it(make_run):
     finally:
         gc.enable()
     assert alive == [0] * 6
+
+
+def test_parts_that_could_not_train_are_refused_at_once():
+    model, other = Linear(2, 2, rng=0), Linear(2, 2, rng=0)
+    own = SGD(model.parameters())
+    with pytest.raises(OptionError, match=r"no parameter of the model; .*model\.parameters\(\)"):
+        Trainer(model, SGD(other.parameters()))
+    with pytest.raises(TypeError, match="model: expected a Module, got SGD"):
+        Trainer(own, model)
+    with pytest.raises(TypeError, match="optimizer: expected a Optimizer, got Linear"):
+        Trainer(model, other)
+    for callbacks in (Callback(), [Callback]):
+        with pytest.raises(TypeError, match="a list of Callback objects"):
+            Trainer(model, own, callbacks=callbacks)
+    for loader in (None, []):
+        with pytest.raises(OptionError, match="of one batch or more"):
+            Trainer(model, own).fit(loader, epochs=1)

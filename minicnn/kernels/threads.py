@@ -64,6 +64,10 @@ def _pool() -> ThreadPoolExecutor | None:
     return ThreadPoolExecutor(workers, thread_name_prefix="minicnn") if workers else None
 
 
+if hasattr(os, "register_at_fork"):  # a child process has none of the threads
+    os.register_at_fork(after_in_child=_pool.cache_clear)
+
+
 def split(count: int, parts: int | None = None) -> list[slice]:
     """Split so many things into contiguous parts of nearly equal size, none of them empty.
 

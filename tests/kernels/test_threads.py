@@ -72,6 +72,7 @@ def run(code: str, **environment: str) -> str:
         capture_output=True,
         text=True,
         check=True,
+        timeout=120,
     )
     return done.stdout.strip()
 
@@ -127,3 +128,18 @@ def test_blocks_of_strided_arrays_come_whole():
     y = np.zeros(x.shape)
     for_blocks(lambda a, b: np.add(b, a, out=b), x, y)
     np.testing.assert_array_equal(y, x)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the system cannot fork")
+def test_a_forked_process_has_threads_of_its_own():
+    code = (
+        "import os, warnings\n"
+        "warnings.simplefilter('ignore')\n"
+        "from minicnn.kernels.threads import parallel\n"
+        "parallel(abs, [-1, -2])\n"
+        "child = os.fork()\n"
+        "if not child:\n"
+        "    os._exit(0 if parallel(abs, [-1, -2, -3]) == [1, 2, 3] else 1)\n"
+        "print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))"
+    )
+    assert run(code, MINICNN_THREADS="2") == "0"

@@ -1,1 +1,1 @@
-"""."""
+"""Algorithms on plain arrays, with one version for both backends; no gradients are kept."""

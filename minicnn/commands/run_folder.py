@@ -18,6 +18,7 @@ import minicnn
 from minicnn import backend
 from minicnn.errors import DataError, OptionError
 from minicnn.files import atomic_write
+from minicnn.kernels.threads import ENVIRONMENT_VARIABLE, thread_count
 from minicnn.training.crossvalidation import RESULT
 
 try:
@@ -27,8 +28,13 @@ except ImportError:  # not on this system
 
 __all__ = ["RunFolder", "machine", "versions", "write_json"]
 
-# The variables that BLAS libraries take their number of threads from. They are only recorded.
-THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+# What was set of threads: ours, and those of BLAS libraries. They are only recorded.
+THREAD_VARIABLES = (
+    ENVIRONMENT_VARIABLE,
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+)
 
 LOCK = ".lock"
 FOLD = re.compile(r"fold-\d+")
@@ -224,6 +230,7 @@ def machine() -> dict[str, Any]:
         "platform": platform.platform(),
         "byte_order": sys.byteorder,
         "cores": os.cpu_count(),
+        "threads_used": thread_count(),
         "threads": {name: os.environ.get(name) for name in THREAD_VARIABLES},
     }
 

@@ -168,7 +168,11 @@ def _announce(
     say(f"backend: {chosen.name}")
     if stored is None:
         return
-    before, now = stored.get("versions", {}), versions()
+    before, now = dict(stored.get("versions", {})), versions()
+    if "threads_used" in (described := stored.get("machine", {})):
+        before["threads"], now["threads"] = (
+            str(each["threads_used"]) for each in (described, machine())
+        )
     for name in sorted(now):
         if before.get(name) != now[name]:
             say(f"note: the run was begun with {name} {before.get(name)}, this is {now[name]}; the "

@@ -422,3 +422,14 @@ def test_a_damaged_option_in_the_configuration_is_named(tmp_path, capsys, value)
     (out / "config.json").write_text(json.dumps(config))
     message = refused(capsys, "--resume", out=out)
     assert "config.json: damaged" in message and "--epochs" in message
+
+
+def test_another_number_of_threads_on_resume_is_told(tmp_path, capsys):
+    out = tmp_path / "run"
+    assert run("--epochs", 1, out=out) == 0
+    config = json.loads((out / "config.json").read_text())
+    config["machine"]["threads_used"] = 77
+    (out / "config.json").write_text(json.dumps(config))
+    loud = [word for word in FAST if word != "--quiet"]
+    assert command.main([*loud, "--resume", "--epochs", "2", "--out", str(out)]) == 0
+    assert "note: the run was begun with threads 77, this is" in capsys.readouterr().out

@@ -7,7 +7,7 @@ from typing import Any
 from minicnn import backend
 from minicnn.kernels.blocks import for_blocks
 
-__all__ = ["leaky_relu", "leaky_relu_gradient"]
+__all__ = ["leaky_relu", "leaky_relu_gradient", "rectify"]
 
 
 def leaky_relu(x: Any, slope: float) -> Any:
@@ -31,6 +31,15 @@ def leaky_relu(x: Any, slope: float) -> Any:
 
     for_blocks(compute, x, y)
     return y
+
+
+def rectify(x: Any, slope: float) -> None:
+    """Multiply by a slope from 0 to 1 what is negative in an array, in place."""
+    xp = backend.xp(x)
+    if slope:
+        xp.maximum(x, x * slope, out=x)
+    else:
+        xp.maximum(x, 0, out=x)
 
 
 def leaky_relu_gradient(sign: Any, gy: Any, slope: float) -> Any:

@@ -8,15 +8,23 @@ import numpy as np
 
 from minicnn import backend
 from minicnn.kernels import im2col, winograd
+from minicnn.kernels.activation import leaky_relu_gradient
+from minicnn.kernels.norm import channel_sums
 from minicnn.kernels.sizes import Padding, Pair
 
-__all__ = ["ALGORITHMS", "choose", "conv2d", "filter_gradient", "input_gradient", "winograd_fits"]
+__all__ = [
+    "ALGORITHMS",
+    "choose",
+    "conv2d",
+    "filter_gradient",
+    "gradients",
+    "input_gradient",
+    "winograd_fits",
+]
 
 ALGORITHMS = ("auto", "im2col", "winograd")
 
-# Below these, the transforms of Winograd's algorithm cost more than it saves in products.
-_LEAST_CHANNELS = 32
-_LEAST_SAVING = 1.5
+_LEAST_GAIN = 1.1  # of Winograd's algorithm by its estimate of work
 
 
 def winograd_fits(
@@ -43,6 +51,7 @@ def winograd_fits(
 
 def choose(
     filters: tuple[int, ...],
+    images: int,
     output: Pair,
     dtype: Any,
     *,
@@ -54,13 +63,15 @@ def choose(
 ) -> str:
     """Choose the algorithm, from shapes and types alone.
 
-    Winograd's for float32 on a CPU where both numbers of channels are large enough and the tiles
-    fit the output well; im2col for all else, float64 included, where gradients are checked.
+    Winograd's for float32 on a CPU where it needs clearly less work, transforms included; im2col
+    for all else, float64 included, where gradients are checked.
 
     Parameters
     ----------
     filters : tuple of int
         (KH, KW, C/groups, O).
+    images : int
+        N.
     output : pair of int
         (OH, OW).
     dtype : dtype
@@ -74,34 +85,42 @@ def choose(
     """
     if not on_cpu or dtype != np.dtype("float32"):
         return "im2col"
-    if not winograd_fits(filters, stride, padding, dilation, groups):
+    if not winograd_fits(filters, stride, padding, dilation, groups) or min(output) < 1:
         return "im2col"
-    if min(filters[2:]) < _LEAST_CHANNELS or min(output) < 1:
-        return "im2col"
-    m = winograd.tile_size(filters[0], output)
-    tiles = -(-output[0] // m) * -(-output[1] // m)
-    saving = output[0] * output[1] * filters[0] ** 2 / (tiles * (m + filters[0] - 1) ** 2)
-    return "winograd" if saving >= _LEAST_SAVING else "im2col"
+    gain = winograd.gain(filters, images, output)
+    return "winograd" if gain >= _LEAST_GAIN else "im2col"
 
 
-def _pick(algorithm: str, x: Any, filters: tuple[int, ...], output: Pair, options: dict) -> str:
+def _pick(
+    algorithm: str, x: Any, filters: tuple[int, ...], output: Pair, options: dict[str, Any]
+) -> str:
     if algorithm != "auto":
         return algorithm
     on_cpu = backend.xp(x) is np
-    return choose(filters, output, x.dtype, on_cpu=on_cpu, **options)
+    return choose(filters, x.shape[0], output, x.dtype, on_cpu=on_cpu, **options)
 
 
-def conv2d(x: Any, w: Any, b: Any, *, output: Pair, algorithm: str = "auto", **options: Any) -> Any:
+def conv2d(
+    x: Any,
+    w: Any,
+    b: Any,
+    *,
+    output: Pair,
+    algorithm: str = "auto",
+    slope: float = 1,
+    **options: Any,
+) -> Any:
     """Cross-correlate images (N, H, W, C) with filters; see :func:`im2col.conv2d`."""
     if _pick(algorithm, x, w.shape, output, options) == "winograd":
-        return winograd.conv2d(x, w, b, padding=options["padding"], output=output)
-    return im2col.conv2d(x, w, b, output=output, **options)
+        return winograd.conv2d(x, w, b, padding=options["padding"], output=output, slope=slope)
+    return im2col.conv2d(x, w, b, output=output, slope=slope, **options)
 
 
 def input_gradient(gy: Any, w: Any, *, size: Pair, algorithm: str = "auto", **options: Any) -> Any:
     """Return the gradient in the images; see :func:`im2col.input_gradient`."""
-    if _pick(algorithm, gy, w.shape, size, options) == "winograd":
-        return winograd.input_gradient(gy, w, size=size, padding=options["padding"])
+    if _pick(algorithm, gy, w.shape, gy.shape[1:3], options) == "winograd":
+        padding, kernel = options["padding"], w.shape[0]
+        return winograd.gradients(None, w, gy, size=size, kernel=kernel, padding=padding)[0]
     return im2col.input_gradient(gy, w, size=size, **options)
 
 
@@ -111,5 +130,56 @@ def filter_gradient(
     """Return the gradient in the filters; see :func:`im2col.filter_gradient`."""
     filters = (*kernel, x.shape[3] // options["groups"], gy.shape[3])
     if _pick(algorithm, x, filters, gy.shape[1:3], options) == "winograd":
-        return winograd.filter_gradient(x, gy, kernel=kernel[0], padding=options["padding"])
+        size, padding = x.shape[1:3], options["padding"]
+        return winograd.gradients(x, None, gy, size=size, kernel=kernel[0], padding=padding)[1]
     return im2col.filter_gradient(x, gy, kernel=kernel, **options)
+
+
+def gradients(
+    x: Any,
+    w: Any,
+    y: Any,
+    gy: Any,
+    *,
+    needs: tuple[bool, ...],
+    algorithm: str = "auto",
+    slope: float = 1,
+    **options: Any,
+) -> tuple[Any, Any, Any]:
+    """Return the gradients in images, filters and bias at once, None where none is needed.
+
+    Parameters
+    ----------
+    x, w, y, gy : arrays
+        Images, filters, what :func:`conv2d` returned for them, and the gradient in it.
+    needs : triple of bool
+        Whether those in x, in w and in the bias are wanted.
+    algorithm, slope, **options
+        As for :func:`conv2d`.
+
+    Returns
+    -------
+    gx, gw, gb : arrays or None
+    """
+    kernel, size = w.shape[:2], x.shape[1:3]
+    if (needs[0] or needs[1]) and _pick(
+        algorithm, x, w.shape, gy.shape[1:3], options
+    ) == "winograd":
+        return winograd.gradients(
+            x if needs[1] else None,
+            w if needs[0] else None,
+            gy,
+            size=size,
+            kernel=kernel[0],
+            padding=options["padding"],
+            y=y,
+            slope=slope,
+            bias=needs[2],
+        )
+    if slope != 1:
+        gy = leaky_relu_gradient(y, gy, slope)
+    return (
+        im2col.input_gradient(gy, w, size=size, **options) if needs[0] else None,
+        im2col.filter_gradient(x, gy, kernel=kernel, **options) if needs[1] else None,
+        channel_sums(gy) if needs[2] else None,
+    )

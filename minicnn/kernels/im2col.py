@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from minicnn import backend
+from minicnn.kernels.activation import rectify
 from minicnn.kernels.sizes import Padding, Pair
 from minicnn.kernels.threads import parallel, split
 
@@ -128,6 +129,7 @@ def conv2d(
     dilation: Pair,
     groups: int,
     output: Pair,
+    slope: float = 1,
 ) -> Any:
     """Cross-correlate images with filters.
 
@@ -139,6 +141,8 @@ def conv2d(
     stride, dilation, output : pair of int
     padding : pair of pairs
     groups : int
+    slope : float
+        Factor of negative results, 0 to 1.
 
     Returns
     -------
@@ -163,6 +167,8 @@ def conv2d(
                 target[...] = xp.matmul(rows, filters).transpose(1, 0, 2)
             if b is not None:
                 target += b.reshape(target.shape[1:])
+            if slope != 1:
+                rectify(target, slope)
 
     parallel(compute, _shares(n, y.size * width // groups, xp is np))
     return y

@@ -10,7 +10,15 @@ from typing import Any
 from minicnn import backend
 from minicnn.kernels.threads import parallel, split
 
-__all__ = ["combine", "gradient_sums", "mean_over", "moments", "scale_shift", "widen"]
+__all__ = [
+    "channel_sums",
+    "combine",
+    "gradient_sums",
+    "mean_over",
+    "moments",
+    "scale_shift",
+    "widen",
+]
 
 # On a CPU the blocks of two or three arrays should stay in a core's cache: 2**16 elements were best
 # of 2**14 to 2**17 for (73728, 32) float32.
@@ -56,6 +64,17 @@ def moments(x: Any) -> tuple[Any, Any]:
     first, second = _total(parallel(compute, _shares(lines)))
     rest = first / m
     return centre + rest, second / m - rest * rest
+
+
+def channel_sums(x: Any) -> Any:
+    """Return the sum of each channel of an array (..., C), in its own type."""
+    lines = _lines(x.reshape(-1, x.shape[-1]))
+
+    def compute(share: slice) -> Any:
+        return _fold(lines[share].sum(axis=0), x.shape[-1])
+
+    first, *others = parallel(compute, _shares(lines))
+    return sum(others, start=first).astype(x.dtype)
 
 
 def scale_shift(x: Any, scale: Any, shift: Any = None) -> Any:

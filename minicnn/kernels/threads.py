@@ -19,6 +19,7 @@ from typing import TypeVar
 from threadpoolctl import ThreadpoolController
 
 from minicnn.errors import OptionError
+from minicnn.kernels.memory import keep_memory
 
 __all__ = ["ENVIRONMENT_VARIABLE", "limit_blas", "parallel", "split", "thread_count"]
 
@@ -56,6 +57,7 @@ def limit_blas() -> None:
     product by two threads may differ from that by one in its last bits.
     """
     ThreadpoolController().limit(limits=1, user_api="blas")
+    keep_memory()
 
 
 @functools.lru_cache(maxsize=1)

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, KeysView, Mapping
 from typing import Any, overload
 
 from minicnn.errors import ShapeError
+from minicnn.nn.fusion import fuse
 from minicnn.nn.module import Module
 
 __all__ = ["ModuleDict", "ModuleList", "Sequential"]
@@ -133,16 +134,25 @@ class Sequential(_Row):
     def forward(self, x: Any) -> Any:
         """Give the input to the first module, its output to the second, and so on.
 
+        Neighbours that one operation can compute in fewer passes are computed so; see
+        :mod:`minicnn.nn.fusion`.
+
         Raises
         ------
         ShapeError
             As a module raises it, with the name of that module before it.
         """
-        for name, module in self._own(Module):
+        items = self._own(Module)
+        modules = [module for _, module in items]
+        position = 0
+        while position < len(items):
+            function, count = fuse(modules[position:])
+            name, module = items[position]
             try:
-                x = module(x)
+                x = function(x)
             except ShapeError as error:
                 raise ShapeError(f"layer {name} ({type(module).__name__}): {error}") from error
+            position += count
         return x
 
 

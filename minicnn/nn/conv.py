@@ -123,6 +123,10 @@ class Conv2d(_Convolution):
 
     def forward(self, x: Any) -> Tensor:
         """Map images (N, H, W, in_channels) to (N, OH, OW, out_channels)."""
+        return self.convolve(x)
+
+    def convolve(self, x: Any, *, negative_slope: float = 1.0) -> Tensor:
+        """Do what the call does, and LeakyReLU with that slope in the same pass."""
         return conv2d(
             x,
             self.weight,
@@ -132,6 +136,7 @@ class Conv2d(_Convolution):
             dilation=self.dilation,
             groups=self.groups,
             algorithm=self.algorithm,
+            negative_slope=negative_slope,
         )
 
 

@@ -59,9 +59,14 @@ class Module(ModuleTree):
 
     def __call__(self, *inputs: Any, **options: Any) -> Any:
         """Run the hooks, and :meth:`forward` between them."""
-        if self._forward_hooks or self._forward_pre_hooks:
+        if self.has_forward_hooks:
             return self._call_with_hooks(inputs, options)
         return self.forward(*inputs, **options)
+
+    @property
+    def has_forward_hooks(self) -> bool:
+        """Whether a forward hook or forward pre-hook is registered."""
+        return bool(self._forward_hooks or self._forward_pre_hooks)
 
     def _call_with_hooks(self, inputs: tuple, options: dict[str, Any]) -> Any:
         for pre_hook in tuple((self._forward_pre_hooks or {}).values()):

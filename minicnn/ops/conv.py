@@ -16,7 +16,7 @@ from minicnn.kernels import conv, winograd
 from minicnn.kernels.conv import ALGORITHMS
 from minicnn.kernels.sizes import integer, pad_pairs, pair, transposed_output_size, window_output
 from minicnn.ops.arguments import refuse_integers, shape_of
-from minicnn.ops.arithmetic import add
+from minicnn.ops.arithmetic import add, where
 
 __all__ = ["ALGORITHMS", "conv2d", "conv_transpose2d"]
 
@@ -89,8 +89,9 @@ class _Convolution(Operation):
 class Conv2d(_Convolution, name="conv2d"):
     """Cross-correlate images (N, H, W, C) with filters (KH, KW, C/groups, O), and add a bias (O,).
 
-    y[n, p, q, o] = b[o] + sum over i, j, c of x[n, s p + d i, t q + e j, c] * w[i, j, c, o], on the
-    padded images, with the strides s, t and the dilations d, e.
+    Negative results are multiplied by ``slope``, which makes LeakyReLU or ReLU of them in the same
+    pass. Before it, y[n, p, q, o] = b[o] + sum over i, j, c of x[n, s p + d i, t q + e j, c] *
+    w[i, j, c, o], on the padded images, with the strides s, t and the dilations d, e.
     """
 
     samples = (
@@ -102,6 +103,8 @@ class Conv2d(_Convolution, name="conv2d"):
         Sample(((1, 5, 4, 4), (2, 2, 1, 4), None), **_DEPTHWISE),
         Sample(((1, 6, 10, 2), (3, 3, 2, 3), (3,)), **_WINOGRAD),
         Sample(((2, 6, 6, 1), (5, 5, 1, 2), None), **_WINOGRAD),
+        Sample(((2, 4, 3, 2), (3, 3, 2, 3), (3,)), **_PADDED, slope=0.25),
+        Sample(((1, 6, 10, 2), (3, 3, 2, 3), None), **_WINOGRAD, slope=0.0),
     )
     errors = (
         ErrorSample(((2, 5, 6, 3), (3, 3, 2, 4), None), match="channels", **_PLAIN),
@@ -120,7 +123,7 @@ class Conv2d(_Convolution, name="conv2d"):
         ),
     )
 
-    def shape(x, w, b, *, stride, padding, dilation, groups, algorithm="auto"):
+    def shape(x, w, b, *, stride, padding, dilation, groups, algorithm="auto", slope=1):
         _check_images(x)
         _check_filters(w, groups)
         _check_channels(x, w, groups)
@@ -129,15 +132,20 @@ class Conv2d(_Convolution, name="conv2d"):
 
     def cost(x, w, b, **options):
         y = Conv2d.shape(x, w, b, **options)
+        outputs = math.prod(y)
+        added = 0 if b is None else outputs
+        slope = options.get("slope", 1)
+        activation = Cost() if slope == 1 else Cost(comparisons=outputs)
+        if slope not in (0, 1):
+            activation += Cost(multiplications=outputs)
         if options.get("algorithm") == "winograd":
             found = winograd.cost(x[0], w[2], w[3], w[0], y[1:3])
-            return Cost(*found) + Cost(additions=0 if b is None else math.prod(y))
-        outputs = math.prod(y)
+            return Cost(*found) + Cost(additions=added) + activation
         terms = math.prod(w[:3])
-        additions = terms - 1 if b is None else terms
-        return Cost(multiplications=terms * outputs, additions=additions * outputs)
+        sums = Cost(multiplications=terms * outputs, additions=(terms - 1) * outputs + added)
+        return sums + activation
 
-    def reference(x, w, b, *, stride, padding, dilation, groups, algorithm="auto"):
+    def reference(x, w, b, *, stride, padding, dilation, groups, algorithm="auto", slope=1):
         y = np.zeros(Conv2d.shape(x.shape, w.shape, None, stride=stride, padding=padding,
                                   dilation=dilation, groups=groups))  # fmt: skip
         per_group, outputs = w.shape[2], w.shape[3] // groups
@@ -148,25 +156,36 @@ class Conv2d(_Convolution, name="conv2d"):
                 for c, o in itertools.product(range(per_group), range(w.shape[3])):
                     channel = o // outputs * per_group + c
                     y[n, p, q, o] += x[n, row, column, channel] * w[i, j, c, o]
-        return y if b is None else y + b
+        y = y if b is None else y + b
+        return np.where(y > 0, y, slope * y)
 
     def forward(ctx, x, w, b, **options):
-        ctx.save(x, w)
         output = _output(
             x.shape, w.shape, options["stride"], options["padding"], options["dilation"]
         )
-        return conv.conv2d(x, w, b, output=output, **options)
+        y = conv.conv2d(x, w, b, output=output, **options)
+        # The output has the signs of what went into the activation.
+        ctx.save(x, w, None if options.get("slope", 1) == 1 else y)
+        return y
 
     def backward(ctx, gy):
-        x, w = ctx.saved
+        x, w, _ = ctx.saved
+        sign, slope = ctx.saved_arrays[2], ctx.options.get("slope", 1)
+        options = {name: value for name, value in ctx.options.items() if name != "slope"}
         gx = gw = gb = None
+        if slope != 1:
+            gy = where(sign > 0, gy, gy * slope)
         if ctx.needs[0]:
-            gx = Conv2dInputGradient.apply(gy, w, size=x.shape[1:3], **ctx.options)
+            gx = Conv2dInputGradient.apply(gy, w, size=x.shape[1:3], **options)
         if ctx.needs[1]:
-            gw = Conv2dFilterGradient.apply(x, gy, kernel=w.shape[:2], **ctx.options)
+            gw = Conv2dFilterGradient.apply(x, gy, kernel=w.shape[:2], **options)
         if ctx.needs[2]:
             gb = gy.sum(axis=(0, 1, 2))
         return gx, gw, gb
+
+    def backward_kernel(ctx, gy):
+        x, w, y = ctx.saved_arrays
+        return conv.gradients(x, w, y, gy, needs=ctx.needs, **ctx.options)
 
 
 class Conv2dInputGradient(_Convolution, name="conv2d_input_gradient"):
@@ -206,7 +225,8 @@ class Conv2dInputGradient(_Convolution, name="conv2d_input_gradient"):
 
     def cost(gy, w, **options):
         if options.get("algorithm") == "winograd":
-            return Cost(*winograd.cost(gy[0], w[3], w[2], w[0], options["size"]))
+            size, padding = options["size"], options["padding"]
+            return Cost(*winograd.input_cost(gy[0], w[2], w[3], w[0], size, padding))
         # Each position sends O products to each place of its patch, all of them added to zeros.
         terms = math.prod(gy) * math.prod(w[:3])
         return Cost(multiplications=terms, additions=terms)
@@ -359,6 +379,7 @@ def conv2d(
     dilation: Any = 1,
     groups: int = 1,
     algorithm: str = "auto",
+    negative_slope: float = 1.0,
 ) -> Tensor:
     """Cross-correlate images with filters (what deep learning calls a convolution).
 
@@ -375,6 +396,8 @@ def conv2d(
         The channels and the filters are split into so many groups that do not see each other.
     algorithm : {"auto", "im2col", "winograd"}
         How it is computed; the result is the same up to rounding.
+    negative_slope : float
+        Factor of negative results, 0 to 1: LeakyReLU, or ReLU with 0, in the same pass.
 
     Returns
     -------
@@ -391,6 +414,10 @@ def conv2d(
         The images or filters are of integers, or of two floating-point types.
     """
     options = _options("conv2d", x, w, stride, padding, dilation, groups, algorithm)
+    if not 0 <= negative_slope <= 1:
+        raise OptionError(f"negative_slope: expected a number from 0 to 1, got {negative_slope!r}")
+    if negative_slope != 1:
+        options["slope"] = float(negative_slope)
     return Conv2d.apply(x, w, b, **options)
 
 

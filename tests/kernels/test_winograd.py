@@ -7,7 +7,7 @@ import pytest
 
 from minicnn import backend
 from minicnn.errors import OptionError
-from minicnn.kernels import conv, im2col, winograd
+from minicnn.kernels import conv, cook_toom, im2col, winograd
 from minicnn.kernels.sizes import conv_output_size
 from minicnn.ops import conv2d
 
@@ -22,6 +22,7 @@ CASES = {
     "kernel of four": (1, 9, 8, 2, 3, 4, ((1, 2), (2, 1))),
     "uneven padding": (2, 8, 9, 3, 2, 3, ((0, 2), (1, 0))),
     "smaller than a tile": (2, 3, 2, 3, 4, 3, ((1, 1), (1, 1))),
+    "filters shared by the threads": (3, 8, 7, 128, 130, 3, ((1, 1), (1, 1))),
     "several chunks": (40, 12, 12, 33, 34, 3, ((1, 1), (1, 1))),
     "no images": (0, 12, 12, 3, 4, 3, ((1, 1), (1, 1))),
 }
@@ -42,16 +43,18 @@ def plain(padding):
     return {"stride": (1, 1), "padding": padding, "dilation": (1, 1), "groups": 1}
 
 
-@pytest.mark.parametrize(("m", "r"), [(4, 3), (3, 3), (2, 5), (1, 5), (5, 2), (3, 4), (1, 3)])
+@pytest.mark.parametrize(
+    ("m", "r"), [(6, 3), (4, 3), (3, 3), (4, 5), (2, 5), (1, 5), (7, 2), (5, 4), (1, 3)]
+)
 def test_matrices_correlate_exactly(m, r, rng):
-    b, g, a = winograd.transforms(m, r)
+    b, g, a = cook_toom.transforms(m, r)
     d, f = rng.integers(-9, 10, m + r - 1), rng.integers(-9, 10, r)
     expected = [sum(d[k + j] * f[j] for j in range(r)) for k in range(m)]
     np.testing.assert_allclose(a @ ((g @ f) * (b @ d)), expected, rtol=0, atol=1e-11)
 
 
 def test_matrices_of_f_4_3_are_those_of_the_article():
-    b, _, a = winograd.transforms(4, 3)
+    b, _, a = cook_toom.transforms(4, 3)
     assert b[0].tolist() == [4, 0, -5, 0, 1, 0]
     assert np.abs(b[1]).tolist() == [0, 4, 4, 1, 1, 0]
     assert a.tolist() == [
@@ -76,11 +79,11 @@ def test_results_and_gradients_equal_im2col(name, rng):
             im2col.conv2d(x, w, b, output=output, **plain(padding)),
         ),
         (
-            winograd.input_gradient(gy, w, size=size, padding=padding),
+            winograd.gradients(None, w, gy, size=size, kernel=case[5], padding=padding)[0],
             im2col.input_gradient(gy, w, size=size, **plain(padding)),
         ),
         (
-            winograd.filter_gradient(x, gy, kernel=case[5], padding=padding),
+            winograd.gradients(x, None, gy, size=size, kernel=case[5], padding=padding)[1],
             im2col.filter_gradient(x, gy, kernel=kernel, **plain(padding)),
         ),
     ]
@@ -131,7 +134,7 @@ def test_float32_is_within_1e_4_of_direct_float64(case, rng):
 
 def choice(filters, output, dtype=np.float32, on_cpu=True, **changed):
     options = {**plain(((1, 1), (1, 1))), **changed}
-    return conv.choose(filters, output, np.dtype(dtype), on_cpu=on_cpu, **options)
+    return conv.choose(filters, 32, output, np.dtype(dtype), on_cpu=on_cpu, **options)
 
 
 @pytest.mark.host
@@ -153,11 +156,20 @@ def test_winograd_is_chosen_for_wide_layers_of_float32_on_a_cpu_only():
 
 @pytest.mark.host
 @pytest.mark.parametrize(
-    ("kernel", "output", "m"),
-    [(3, (48, 48), 4), (3, (12, 12), 4), (3, (6, 6), 3), (3, (3, 3), 3), (5, (48, 48), 2)],
+    ("kernel", "output", "images", "m"),
+    [
+        (3, (48, 48), 32, 6),
+        (3, (12, 12), 32, 4),  # F(6x6) would need fewer products, but larger filters
+        (3, (12, 12), 128, 6),
+        (3, (6, 6), 32, 3),
+        (3, (6, 6), 128, 3),
+        (3, (4, 4), 128, 4),
+        (3, (3, 3), 32, 3),
+        (5, (48, 48), 32, 4),
+    ],
 )
-def test_tiles_suit_the_output(kernel, output, m):
-    assert winograd.tile_size(kernel, output) == m
+def test_tiles_suit_the_output_and_the_batch(kernel, output, images, m):
+    assert cook_toom.tile_size(kernel, output, images) == m
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,47 @@
+"""Loops over float32 arrays of a CPU, compiled by Numba where it is installed.
+
+Whatever is here, NumPy can do as well, in more passes over memory. Importing this package does not
+import Numba: its modules do, when big arrays first call for them.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib.util
+import os
+from typing import Any
+
+import numpy as np
+
+from minicnn.errors import OptionError
+
+__all__ = ["ENVIRONMENT_VARIABLE", "enabled", "usable"]
+
+ENVIRONMENT_VARIABLE = "MINICNN_NUMBA"
+
+# Numbers in an array from which on compiled code gains, even if it is not yet in memory.
+_LEAST = 1 << 15
+
+
+@functools.cache
+def enabled() -> bool:
+    """Tell whether Numba is installed and not switched off by ``MINICNN_NUMBA=0``.
+
+    Raises
+    ------
+    OptionError
+        The variable is neither 0 nor 1.
+    """
+    value = os.environ.get(ENVIRONMENT_VARIABLE, "").strip() or "1"
+    if value not in ("0", "1"):
+        raise OptionError(f"{ENVIRONMENT_VARIABLE}: expected 0 or 1, got {value!r}")
+    return value == "1" and importlib.util.find_spec("numba") is not None
+
+
+def usable(*arrays: Any) -> bool:
+    """Tell whether compiled code serves these arrays: float32, on a CPU, the first of them big."""
+    return (
+        arrays[0].size >= _LEAST
+        and all(type(array) is np.ndarray and array.dtype == np.float32 for array in arrays)
+        and enabled()
+    )

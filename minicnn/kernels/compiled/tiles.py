@@ -1,0 +1,290 @@
+"""Images to tiles in the transformed domain of minimal filtering and back, in one pass.
+
+Each tile is taken through both of its transforms in memory of a few kilobytes, some channels at a
+time, and only then written to its places in the table.
+"""
+
+from __future__ import annotations
+
+import functools
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+from minicnn.kernels import cook_toom
+from minicnn.kernels.compiled.jit import compiled, specialised
+from minicnn.kernels.compiled.straight import product
+from minicnn.kernels.sizes import Pair
+
+__all__ = ["CompiledTiles"]
+
+_CELL = 64  # channels at a time: three scratch arrays of a tile fit the first-level cache
+
+
+class CompiledTiles:
+    """What :class:`minicnn.kernels.tiles.Tiles` does, for float32 arrays of NumPy.
+
+    Parameters
+    ----------
+    m, r : int
+        Outputs of a tile and size of the kernel.
+    counts : pair of int
+        Rows and columns of tiles of an image.
+    corner : pair of int
+        Rows and columns of padding before the image.
+    """
+
+    def __init__(self, m: int, r: int, counts: Pair, corner: Pair) -> None:
+        self._do, self._counts, self._corner = _functions(m, r), counts, corner
+
+    def cut(self, x: Any, table: Any, start: int) -> None:
+        """Transform the overlapping tiles of images (N, H, W, C): B^T d B."""
+        self._do.cut(_packed(x), table, start, self._counts, self._corner)
+
+    def join(self, table: Any, start: int, y: Any, bias: Any, slope: float) -> None:
+        """Put the outputs A^T M A of tiles into y (N, OH, OW, O), with bias and activation."""
+        if bias is None:
+            bias = np.zeros(y.shape[3], np.float32)
+        self._do.join(table, start, y, _packed(bias), np.float32(slope), self._counts)
+
+    def cut_gradient(
+        self, gy: Any, y: Any, slope: float, table: Any, start: int, bias: bool
+    ) -> Any:
+        """Transform gradients (N, OH, OW, O) of the outputs, A dY A^T: the adjoint of join.
+
+        Returns the gradient (O,) in the bias, if it is wanted.
+        """
+        gy = _packed(gy)
+        y = gy if y is None else _packed(y)
+        sums = np.zeros(gy.shape[3])
+        self._do.cut_gradient(gy, y, np.float32(slope), table, start, sums, self._counts)
+        return sums if bias else None
+
+    def join_gradient(self, table: Any, start: int, gx: Any) -> None:
+        """Add up the overlapping tiles B dV B^T in gx (N, H, W, C): the adjoint of cut."""
+        self._do.join_gradient(table, start, gx, self._counts, self._corner)
+
+    def filters(self, w: Any, table: Any, part: slice) -> None:
+        """Transform filters (r^2, K), or a part of the K, to G g G^T, (n^2, K)."""
+        self._do.filters(_packed(w), table, part.start, part.stop)
+
+    def filters_gradient(self, table: Any, gw: Any, part: slice) -> None:
+        """Put G^T dU G into gw (r^2, K), or into a part of the K: the adjoint of filters."""
+        self._do.filters_gradient(table, gw, part.start, part.stop)
+
+
+def _packed(array: Any) -> Any:
+    return np.ascontiguousarray(array)
+
+
+@functools.cache
+def _functions(m: int, r: int) -> SimpleNamespace:
+    """Compile the six transforms of F(m x m, r x r)."""
+    n = m + r - 1
+    b, g, a = (matrix.tolist() for matrix in cook_toom.transforms(m, r))
+    matrices = {
+        "into": b,
+        "into_back": _turned(b),
+        "outof": a,
+        "outof_back": _turned(a),
+        "spread": g,
+        "spread_back": _turned(g),
+    }
+    # One column of the scratch arrays [n][n][_CELL] is read, one row is written: twice is both.
+    lines = {
+        name: product(f"{name}_{m}_{r}", matrix, n * _CELL, _CELL)
+        for name, matrix in matrices.items()
+    }
+    values: dict[str, Any] = {"N": n, "M": m, "R": r, **lines}
+    functions = (_cut, _join, _cut_gradient, _join_gradient, _filters, _filters_gradient)
+    return SimpleNamespace(
+        **{
+            each.__name__[1:]: specialised(each, f"{each.__name__[1:]}_{m}_{r}", **values)
+            for each in functions
+        }
+    )
+
+
+def _turned(matrix: list[list[float]]) -> list[list[float]]:
+    return [list(column) for column in zip(*matrix, strict=True)]
+
+
+# What follows is compiled for each m and r; these are set then.
+N = M = R = 0
+into: Any = None
+into_back: Any = None
+outof: Any = None
+outof_back: Any = None
+spread: Any = None
+spread_back: Any = None
+
+
+@compiled
+def _put(done, places, table, at, count):
+    # Scratch of a tile to its places in the table.
+    flat, stride = table.reshape(-1), table.shape[1]
+    for place in range(places):
+        source, target = done[place * _CELL :], flat[place * stride + at :]
+        for k in range(count):
+            target[k] = source[k]
+
+
+@compiled
+def _get(done, places, table, at, count):
+    flat, stride = table.reshape(-1), table.shape[1]
+    for place in range(places):
+        source, target = flat[place * stride + at :], done[place * _CELL :]
+        for k in range(count):
+            target[k] = source[k]
+
+
+def _cut(x, table, start, counts, corner):
+    images, height, width, channels = x.shape
+    rows, columns = counts
+    patch = np.zeros(N * N * _CELL, np.float32)
+    half = np.empty(N * N * _CELL, np.float32)
+    done = np.empty(N * N * _CELL, np.float32)
+    for tile in range(images * rows * columns):
+        image, place = divmod(tile, rows * columns)
+        top = place // columns * M - corner[0]
+        left = place % columns * M - corner[1]
+        at = start + tile * channels
+        for c in range(0, channels, _CELL):
+            count = min(_CELL, channels - c)
+            if top < 0 or left < 0 or top + N > height or left + N > width:
+                patch[:] = 0
+            for i in range(max(0, -top), min(N, height - top)):
+                for j in range(max(0, -left), min(N, width - left)):
+                    source, target = x[image, top + i, left + j, c:], patch[(i * N + j) * _CELL :]
+                    for k in range(count):
+                        target[k] = source[k]
+            for j in range(N):
+                into(patch, j * _CELL, half, j * N * _CELL, count)
+            for i in range(N):
+                into(half, i * _CELL, done, i * N * _CELL, count)
+            _put(done, N * N, table, at + c, count)
+
+
+def _join(table, start, y, bias, slope, counts):
+    images, height, width, channels = y.shape
+    rows, columns = counts
+    patch = np.empty(N * N * _CELL, np.float32)
+    half = np.empty(N * N * _CELL, np.float32)
+    done = np.empty(N * N * _CELL, np.float32)
+    for tile in range(images * rows * columns):
+        image, place = divmod(tile, rows * columns)
+        top, left = place // columns * M, place % columns * M
+        at = start + tile * channels
+        for c in range(0, channels, _CELL):
+            count = min(_CELL, channels - c)
+            _get(patch, N * N, table, at + c, count)
+            for j in range(N):
+                outof(patch, j * _CELL, half, j * N * _CELL, count)
+            for i in range(M):
+                outof(half, i * _CELL, done, i * N * _CELL, count)
+            shift = bias[c:]
+            for i in range(min(M, height - top)):
+                for j in range(min(M, width - left)):
+                    source, target = done[(i * N + j) * _CELL :], y[image, top + i, left + j, c:]
+                    for k in range(count):
+                        value = source[k] + shift[k]
+                        target[k] = value if value > 0 else value * slope
+
+
+def _cut_gradient(gy, y, slope, table, start, sums, counts):
+    images, height, width, channels = gy.shape
+    rows, columns = counts
+    patch = np.zeros(N * N * _CELL, np.float32)
+    half = np.empty(N * N * _CELL, np.float32)
+    done = np.empty(N * N * _CELL, np.float32)
+    total = np.empty(_CELL, np.float32)
+    for tile in range(images * rows * columns):
+        image, place = divmod(tile, rows * columns)
+        top, left = place // columns * M, place % columns * M
+        high, wide = min(M, height - top), min(M, width - left)
+        at = start + tile * channels
+        for c in range(0, channels, _CELL):
+            count = min(_CELL, channels - c)
+            if high < M or wide < M:
+                patch[:] = 0
+            total[:] = 0
+            for i in range(high):
+                for j in range(wide):
+                    source, sign = gy[image, top + i, left + j, c:], y[image, top + i, left + j, c:]
+                    target = patch[(i * N + j) * _CELL :]
+                    for k in range(count):
+                        value = source[k] if sign[k] > 0 else source[k] * slope
+                        target[k] = value
+                        total[k] += value
+            for k in range(count):
+                sums[c + k] += total[k]
+            for j in range(M):
+                outof_back(patch, j * _CELL, half, j * N * _CELL, count)
+            for i in range(N):
+                outof_back(half, i * _CELL, done, i * N * _CELL, count)
+            _put(done, N * N, table, at + c, count)
+
+
+def _join_gradient(table, start, gx, counts, corner):
+    images, height, width, channels = gx.shape
+    rows, columns = counts
+    patch = np.empty(N * N * _CELL, np.float32)
+    half = np.empty(N * N * _CELL, np.float32)
+    done = np.empty(N * N * _CELL, np.float32)
+    for tile in range(images * rows * columns):
+        image, place = divmod(tile, rows * columns)
+        if place == 0:
+            gx[image] = 0
+        top = place // columns * M - corner[0]
+        left = place % columns * M - corner[1]
+        at = start + tile * channels
+        for c in range(0, channels, _CELL):
+            count = min(_CELL, channels - c)
+            _get(patch, N * N, table, at + c, count)
+            for j in range(N):
+                into_back(patch, j * _CELL, half, j * N * _CELL, count)
+            for i in range(N):
+                into_back(half, i * _CELL, done, i * N * _CELL, count)
+            for i in range(max(0, -top), min(N, height - top)):
+                for j in range(max(0, -left), min(N, width - left)):
+                    source, target = done[(i * N + j) * _CELL :], gx[image, top + i, left + j, c:]
+                    for k in range(count):
+                        target[k] += source[k]
+
+
+def _filters(w, table, start, stop):
+    size, flat = w.shape[1], w.reshape(-1)
+    patch = np.empty(N * N * _CELL, np.float32)
+    half = np.empty(N * N * _CELL, np.float32)
+    done = np.empty(N * N * _CELL, np.float32)
+    for at in range(start, stop, _CELL):
+        count = min(_CELL, stop - at)
+        for i in range(R):
+            for j in range(R):
+                source, target = flat[(i * R + j) * size + at :], patch[(i * N + j) * _CELL :]
+                for k in range(count):
+                    target[k] = source[k]
+        for j in range(R):
+            spread(patch, j * _CELL, half, j * N * _CELL, count)
+        for i in range(N):
+            spread(half, i * _CELL, done, i * N * _CELL, count)
+        _put(done, N * N, table, at, count)
+
+
+def _filters_gradient(table, gw, start, stop):
+    size, flat = gw.shape[1], gw.reshape(-1)
+    patch = np.empty(N * N * _CELL, np.float32)
+    half = np.empty(N * N * _CELL, np.float32)
+    done = np.empty(N * N * _CELL, np.float32)
+    for at in range(start, stop, _CELL):
+        count = min(_CELL, stop - at)
+        _get(patch, N * N, table, at, count)
+        for j in range(N):
+            spread_back(patch, j * _CELL, half, j * N * _CELL, count)
+        for i in range(R):
+            spread_back(half, i * _CELL, done, i * N * _CELL, count)
+            for j in range(R):
+                source, target = done[(i * N + j) * _CELL :], flat[(i * R + j) * size + at :]
+                for k in range(count):
+                    target[k] = source[k]

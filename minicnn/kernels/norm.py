@@ -8,15 +8,20 @@ from collections.abc import Iterator
 from typing import Any
 
 from minicnn import backend
+from minicnn.kernels import compiled
 from minicnn.kernels.threads import parallel, split
 
 __all__ = [
+    "affine_gradients",
+    "batch_gradients",
     "channel_sums",
+    "coefficients",
     "combine",
     "gradient_sums",
     "mean_over",
     "moments",
     "scale_shift",
+    "total",
     "widen",
 ]
 
@@ -25,6 +30,7 @@ __all__ = [
 ELEMENTS_PER_BLOCK = 2**16
 # NumPy starts an inner loop for every row of a broadcast: a few channels are too short for one.
 ELEMENTS_PER_LINE = 2**12
+_SAMPLE = 256  # rows
 
 
 def moments(x: Any) -> tuple[Any, Any]:
@@ -45,6 +51,8 @@ def moments(x: Any) -> tuple[Any, Any]:
     ----------
     Chan, Golub, LeVeque: Algorithms for computing the sample variance, 1983, equation 1.7.
     """
+    if compiled.usable(x):
+        return _compiled_moments(x)
     xp = backend.xp(x)
     m, c = x.shape
     lines = _lines(x)
@@ -61,7 +69,19 @@ def moments(x: Any) -> tuple[Any, Any]:
             second = _add(second, _fold(deviation.sum(axis=0), c))
         return first, second
 
-    first, second = _total(parallel(compute, _shares(lines)))
+    first, second = total(parallel(compute, _shares(lines)))
+    rest = first / m
+    return centre + rest, second / m - rest * rest
+
+
+def _compiled_moments(x: Any) -> tuple[Any, Any]:
+    # One pass: the mean of some rows is near enough to that of all, and costs nothing.
+    from minicnn.kernels.compiled import norm as loops
+
+    xp, m = backend.xp(x), x.shape[0]
+    x = xp.ascontiguousarray(x)
+    centre = x[:: max(1, m // _SAMPLE)].mean(axis=0)
+    first, second = total(parallel(lambda share: loops.moments(x[share], centre), split(m)))
     rest = first / m
     return centre + rest, second / m - rest * rest
 
@@ -92,6 +112,13 @@ def scale_shift(x: Any, scale: Any, shift: Any = None) -> Any:
     """
     xp = backend.xp(x)
     y = xp.empty(x.shape, dtype=x.dtype)
+    if compiled.usable(x, scale, *[each for each in [shift] if each is not None]):
+        from minicnn.kernels.compiled import norm as loops
+
+        x = xp.ascontiguousarray(x)
+        shift = xp.zeros_like(scale) if shift is None else shift
+        parallel(lambda own: loops.scale_shift(x[own], scale, shift, y[own]), split(len(x)))
+        return y
     lines, output = _lines(x), _lines(y)
     scale = _repeat(scale, lines)
     shift = None if shift is None else _repeat(shift, lines)
@@ -123,6 +150,16 @@ def gradient_sums(gy: Any, x: Any, centre: Any = None) -> tuple[Any, Any]:
     """
     xp = backend.xp(gy, x)
     c = x.shape[1]
+    if compiled.usable(x, gy):
+        from minicnn.kernels.compiled import norm as loops
+
+        x, gy = xp.ascontiguousarray(x), xp.ascontiguousarray(gy)
+        rounded = xp.zeros(c, x.dtype) if centre is None else centre.astype(x.dtype)
+        shares = split(len(x))
+        sums, products = total(
+            parallel(lambda own: loops.products(gy[own], x[own], rounded), shares)
+        )
+        return sums, products if centre is None else products - (centre - rounded) * sums
     g_lines, x_lines = _lines(gy), _lines(x)
     rounded = None if centre is None else centre.astype(x.dtype)
     centre_line = None if rounded is None else _repeat(rounded, x_lines)
@@ -141,7 +178,7 @@ def gradient_sums(gy: Any, x: Any, centre: Any = None) -> tuple[Any, Any]:
             sums = _add(sums, _fold(block.sum(axis=0), c))
         return sums, products
 
-    sums, products = _total(parallel(compute, _shares(g_lines)))
+    sums, products = total(parallel(compute, _shares(g_lines)))
     if rounded is not None:
         products = products - (centre - rounded) * sums
     return sums, products
@@ -161,6 +198,12 @@ def combine(gy: Any, x: Any, a: Any, b: Any, c: Any) -> Any:
     """
     xp = backend.xp(gy, x)
     gx = xp.empty(x.shape, dtype=x.dtype)
+    if compiled.usable(x, gy, a, b, c):
+        from minicnn.kernels.compiled import norm as loops
+
+        x, gy = xp.ascontiguousarray(x), xp.ascontiguousarray(gy)
+        parallel(lambda own: loops.combine(gy[own], x[own], a, b, c, gx[own]), split(len(x)))
+        return gx
     g_lines, x_lines, output = _lines(gy), _lines(x), _lines(gx)
     a, b, c = _repeat(a, output), _repeat(b, output), _repeat(c, output)
 
@@ -175,6 +218,52 @@ def combine(gy: Any, x: Any, a: Any, b: Any, c: Any) -> Any:
 
     parallel(compute, _shares(output))
     return gx
+
+
+def coefficients(
+    sums: Any, products: Any, count: int, weight: Any, middle: Any, inverse: Any, dtype: Any
+) -> tuple[Any, Any, Any]:
+    """Return a, b and c of the gradient a * gy + b * x + c of batch normalisation in its input.
+
+    Parameters
+    ----------
+    sums, products : float64 arrays (C,)
+        As :func:`gradient_sums` gives them, with `middle` for the centre.
+    count : int
+        Values of a channel.
+    weight : array (C,) or None
+    middle, inverse : float64 arrays (C,)
+        The mean and 1 / sqrt(variance + eps).
+    dtype : dtype
+        Of the result.
+    """
+    a = inverse if weight is None else inverse * weight
+    b = -a * inverse * inverse * products / count
+    c = -a * sums / count - b * middle
+    return a.astype(dtype), b.astype(dtype), c.astype(dtype)
+
+
+def affine_gradients(
+    sums: Any, products: Any, inverse: Any, needs: tuple[bool, ...], dtype: Any
+) -> tuple[Any, Any]:
+    """Return the gradients in the weight and the bias, where ``needs[1]`` and ``needs[2]`` say."""
+    return (
+        (products * inverse).astype(dtype) if needs[1] else None,
+        sums.astype(dtype) if needs[2] else None,
+    )
+
+
+def batch_gradients(
+    gy: Any, x: Any, weight: Any, middle: Any, inverse: Any, needs: tuple[bool, ...]
+) -> tuple[Any, Any, Any]:
+    """Return the gradients of batch normalisation in x (M, C), the weight and the bias."""
+    sums, products = gradient_sums(gy, x, middle)
+    gx = None
+    if needs[0]:
+        count, dtype = x.shape[0], x.dtype
+        factors = coefficients(sums, products, count, weight, middle, inverse, dtype)
+        gx = combine(gy, x, *factors)
+    return gx, *affine_gradients(sums, products, inverse, needs, x.dtype)
 
 
 def mean_over(x: Any, axes: tuple[int, ...]) -> Any:
@@ -240,8 +329,8 @@ def _shares(lines: Any) -> list[slice]:
     return split(count, None if on_cpu and count * length > 2 * ELEMENTS_PER_BLOCK else 1)
 
 
-def _total(pairs: list[tuple[Any, Any]]) -> tuple[Any, Any]:
-    # Added up in the order of the shares, so that equal runs give equal bits.
+def total(pairs: list[tuple[Any, Any]]) -> tuple[Any, Any]:
+    """Add up pairs in the order of the shares, so that equal runs give equal bits."""
     first, second = pairs[0]
     for more in pairs[1:]:
         first, second = first + more[0], second + more[1]

@@ -7,7 +7,7 @@ from typing import Any
 
 from minicnn import backend
 
-__all__ = ["hash_number", "keep_mask", "keys_of"]
+__all__ = ["hash_number", "keep_mask", "keep_threshold", "keys_of", "masked"]
 
 # On a CPU the fifteen passes over a block stay in a core's cache: 2**16 was best of 2**12 to 2**17.
 ELEMENTS_PER_BLOCK = 2**16
@@ -37,7 +37,7 @@ def keep_mask(like: Any, shape: tuple[int, ...], keep: float, seed: tuple[int, i
     """
     xp = backend.xp(like)
     start_number, key = (xp.uint32(each) for each in keys_of(seed))
-    threshold = xp.uint32(min(round(keep * 2**32), 2**32 - 1))
+    threshold = xp.uint32(keep_threshold(keep))
     count = math.prod(shape)
     step = min(count, ELEMENTS_PER_BLOCK) if backend.name_of(like) == "numpy" else count
     mask = xp.empty(count, dtype=bool)
@@ -52,6 +52,19 @@ def keep_mask(like: Any, shape: tuple[int, ...], keep: float, seed: tuple[int, i
         _hash(xp, block, key, scratch[:size])
         xp.less(block, threshold, out=mask[start : start + size])
     return mask.reshape(shape)
+
+
+def keep_threshold(keep: float) -> int:
+    """Return the number below which the hash of an element that is kept lies."""
+    return min(round(keep * 2**32), 2**32 - 1)
+
+
+def masked(x: Any, mask: Any, p: float) -> Any:
+    """Return x / (1 - p) where the mask is true, 0 elsewhere."""
+    y = x * mask
+    if p < 1:
+        y *= 1 / (1 - p)
+    return y
 
 
 def keys_of(seed: tuple[int, int]) -> tuple[int, int]:

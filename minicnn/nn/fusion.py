@@ -12,7 +12,11 @@ from typing import Any
 
 from minicnn.nn.activation import LeakyReLU, ReLU
 from minicnn.nn.conv import Conv2d
+from minicnn.nn.dropout import Dropout
 from minicnn.nn.module import Module
+from minicnn.nn.norm import BatchNorm2d
+from minicnn.nn.pool import AvgPool2d, MaxPool2d
+from minicnn.ops.halve import halve
 
 __all__ = ["fuse"]
 
@@ -32,11 +36,39 @@ def fuse(modules: Sequence[Module]) -> tuple[Callable[[Any], Any], int]:
     count : int
     """
     first = modules[0]
-    if len(modules) > 1 and isinstance(first, Conv2d) and _plain(first, Conv2d):
+    if isinstance(first, Conv2d) and _plain(first, Conv2d) and len(modules) > 1:
         slope = _slope(modules[1])
         if slope is not None:
             return partial(first.convolve, negative_slope=slope), 2
+    elif isinstance(first, BatchNorm2d) and _plain(first, BatchNorm2d) and len(modules) > 1:
+        options, count = _halving(modules[1:])
+        if count:
+            return partial(first.normalise_and_halve, **options), 1 + count
+    elif isinstance(first, (MaxPool2d, AvgPool2d)):
+        options, count = _halving(modules)
+        if count:
+            return partial(halve, **options), count
     return first, 1
+
+
+def _halving(modules: Sequence[Module]) -> tuple[dict[str, Any], int]:
+    # The options of a pooling in windows of 2 x 2, and of dropout behind it, and their number.
+    first = modules[0]
+    for kind in (MaxPool2d, AvgPool2d):
+        if isinstance(first, kind) and _plain(first, kind):
+            break
+    else:
+        return {}, 0
+    window = (first.kernel_size, first.stride, first.padding)
+    if window != ((2, 2), (2, 2), (0, 0)) or getattr(first, "dilation", (1, 1)) != (1, 1):
+        return {}, 0
+    options: dict[str, Any] = {"largest": isinstance(first, MaxPool2d)}
+    second = modules[1] if len(modules) > 1 else None
+    if isinstance(second, Dropout) and _plain(second, Dropout) and second.p < 1:
+        if second.training:
+            options |= {"p": second.p, "rng": second.rng}
+        return options, 2
+    return options, 1
 
 
 def _plain(module: Module, kind: type[Module]) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -13,6 +13,7 @@ from minicnn.errors import ShapeError
 from minicnn.nn.module import Module
 from minicnn.nn.options import divisible, number, positive
 from minicnn.nn.parameter import Buffer, Parameter
+from minicnn.ops.halve import batch_norm_halve
 from minicnn.ops.norm import batch_norm, group_norm, layer_norm
 
 __all__ = ["BatchNorm1d", "BatchNorm2d", "GroupNorm", "LayerNorm"]
@@ -58,8 +59,15 @@ class _BatchNorm(Module):
 
     def forward(self, x: Any) -> Tensor:
         """Normalise each channel: by the batch in training, else by the running statistics."""
+        return self._normalise(batch_norm, x)
+
+    def normalise_and_halve(self, x: Any, **options: Any) -> Tensor:
+        """Do what the call does, and :func:`minicnn.ops.halve` with options in fewer passes."""
+        return self._normalise(batch_norm_halve, x, **options)
+
+    def _normalise(self, operation: Callable[..., Tensor], x: Any, **options: Any) -> Tensor:
         self._check(x.shape)
-        return batch_norm(
+        return operation(
             x,
             self.running_mean,
             self.running_var,
@@ -69,6 +77,7 @@ class _BatchNorm(Module):
             momentum=self.momentum,
             eps=self.eps,
             unbiased_running=self.unbiased_running,
+            **options,
         )
 
     def _check(self, shape: tuple[int, ...]) -> None:

@@ -23,6 +23,7 @@ from minicnn.ops.conv import ALGORITHMS, conv2d, conv_transpose2d
 from minicnn.ops.convert import astype, clone, to
 from minicnn.ops.dropout import dropout, dropout2d
 from minicnn.ops.embedding import embedding
+from minicnn.ops.halve import batch_norm_halve, halve
 from minicnn.ops.indexing import getitem
 from minicnn.ops.linalg import linear, matmul
 from minicnn.ops.loss import (
@@ -68,6 +69,7 @@ __all__ = [
     "astype",
     "avg_pool2d",
     "batch_norm",
+    "batch_norm_halve",
     "binary_cross_entropy_with_logits",
     "clip",
     "clone",
@@ -90,6 +92,7 @@ __all__ = [
     "global_avg_pool2d",
     "global_max_pool2d",
     "group_norm",
+    "halve",
     "huber_loss",
     "instance_norm",
     "kl_div",

@@ -9,7 +9,7 @@ import numpy as np
 
 from minicnn.autograd import Cost, ErrorSample, Operation, Sample, Tensor
 from minicnn.errors import DTypeError, OptionError, ShapeError
-from minicnn.kernels.random import hash_number, keep_mask, keys_of
+from minicnn.kernels.random import hash_number, keep_mask, keys_of, masked
 from minicnn.ops.arguments import check_axes, refuse_integers, shape_of
 
 __all__ = ["dropout", "dropout2d"]
@@ -69,25 +69,18 @@ class Dropout(Operation, name="dropout"):
     def forward(ctx, x, *, p, seed, shared):
         mask = keep_mask(x, _mask_shape(x.shape, shared), 1 - p, seed)
         ctx.save(mask)
-        return _masked(x, mask, p)
+        return masked(x, mask, p)
 
     def backward(ctx, gy):
         return Dropout.apply(gy, **ctx.options)
 
     def backward_kernel(ctx, gy):
         (mask,) = ctx.saved_arrays
-        return _masked(gy, mask, ctx.options["p"])
+        return masked(gy, mask, ctx.options["p"])
 
 
 def _mask_shape(x: tuple[int, ...], shared: tuple[int, ...]) -> tuple[int, ...]:
     return tuple([1 if axis in shared else size for axis, size in enumerate(x)])
-
-
-def _masked(x: Any, mask: Any, p: float) -> Any:
-    y = x * mask
-    if p < 1:
-        y *= 1 / (1 - p)
-    return y
 
 
 def dropout(x: Any, p: float = 0.5, *, training: bool = True, rng: np.random.Generator) -> Tensor:
@@ -165,10 +158,15 @@ def _dropout(
         raise OptionError(f"{name}: the probability p must be between 0 and 1, got {p}")
     if not training or p == 0:
         return x if isinstance(x, Tensor) else Tensor(x)
+    return Dropout.apply(x, p=float(p), seed=draw_seed(name, rng), shared=shared)
+
+
+def draw_seed(name: str, rng: np.random.Generator) -> tuple[int, int]:
+    """Draw the seed of a mask, for an operation of that name."""
     if not isinstance(rng, np.random.Generator):
         raise OptionError(
             f"{name}: rng must be a numpy.random.Generator, got {type(rng).__name__}; "
             "make one with numpy.random.default_rng(seed)"
         )
     first, second = rng.integers(0, 2**32, size=2).tolist()
-    return Dropout.apply(x, p=float(p), seed=(first, second), shared=shared)
+    return first, second

@@ -82,48 +82,52 @@ class BatchNorm(OfFloats, name="batch_norm"):
         return y
 
     def forward(ctx, x, weight, bias, *, eps, observe=None):
-        xp = backend.xp(x)
-        rows = x.reshape(-1, x.shape[-1])
-        middle, variance = norm.moments(rows)
-        if observe is not None:
-            observe(middle, variance, rows.shape[0])
-        inverse = 1 / xp.sqrt(variance + eps)
-        scale = inverse if weight is None else inverse * weight
-        shift = -middle * scale if bias is None else bias - middle * scale
         ctx.save(x, weight)
-        ctx.statistics = middle, inverse
-        y = norm.scale_shift(rows, scale.astype(x.dtype), shift.astype(x.dtype))
-        return y.reshape(x.shape)
+        rows = x.reshape(-1, x.shape[-1])
+        ctx.statistics, scale, shift = fit(rows, weight, bias, eps, observe)
+        return norm.scale_shift(rows, scale, shift).reshape(x.shape)
 
     def backward(ctx, gy):
-        x, weight = ctx.saved
-        axes = tuple(range(x.ndim - 1))
-        g = gy if weight is None else gy * weight
-        gx, normalised = standardize_gradient(x, g, axes, ctx.options["eps"])
-        return (
-            gx,
-            sum_to(gy * normalised, x.shape[-1:]) if ctx.needs[1] else None,
-            sum_to(gy, x.shape[-1:]) if ctx.needs[2] else None,
-        )
+        return batch_norm_gradients(*ctx.saved, gy, ctx.options["eps"], ctx.needs)
 
     def backward_kernel(ctx, gy):
         x, weight = ctx.saved_arrays
-        middle, inverse = ctx.statistics
-        dtype, shape = x.dtype, x.shape
+        shape = x.shape
         gy, x = gy.reshape(-1, shape[-1]), x.reshape(-1, shape[-1])
-        sums, products = norm.gradient_sums(gy, x, middle)
-        gx = None
-        if ctx.needs[0]:
-            # gx = a gy + b x + c, with the means over the batch inside b and c.
-            a = inverse if weight is None else inverse * weight
-            b = -a * inverse * inverse * products / x.shape[0]
-            c = -a * sums / x.shape[0] - b * middle
-            gx = norm.combine(gy, x, *(each.astype(dtype) for each in (a, b, c))).reshape(shape)
-        return (
-            gx,
-            (products * inverse).astype(dtype) if ctx.needs[1] else None,
-            sums.astype(dtype) if ctx.needs[2] else None,
-        )
+        gx, *others = norm.batch_gradients(gy, x, weight, *ctx.statistics, ctx.needs)
+        return None if gx is None else gx.reshape(shape), *others
+
+
+def fit(rows: Any, weight: Any, bias: Any, eps: float, observe: Any) -> tuple[tuple, Any, Any]:
+    """Return statistics of rows (M, C), and the scale and the shift that normalise by them.
+
+    Returns
+    -------
+    statistics : pair of float64 arrays (C,)
+        The mean and 1 / sqrt(variance + eps).
+    scale, shift : arrays (C,)
+    """
+    middle, variance = norm.moments(rows)
+    if observe is not None:
+        observe(middle, variance, rows.shape[0])
+    inverse = 1 / backend.xp(rows).sqrt(variance + eps)
+    scale = inverse if weight is None else inverse * weight
+    shift = -middle * scale if bias is None else bias - middle * scale
+    return (middle, inverse), scale.astype(rows.dtype), shift.astype(rows.dtype)
+
+
+def batch_norm_gradients(
+    x: Tensor, weight: Any, gy: Tensor, eps: float, needs: tuple[bool, ...]
+) -> tuple:
+    """Return the gradients in x, weight and bias, written with operations."""
+    axes = tuple(range(x.ndim - 1))
+    g = gy if weight is None else gy * weight
+    gx, normalised = standardize_gradient(x, g, axes, eps)
+    return (
+        gx,
+        sum_to(gy * normalised, x.shape[-1:]) if needs[1] else None,
+        sum_to(gy, x.shape[-1:]) if needs[2] else None,
+    )
 
 
 def _check_channels(x: tuple[int, ...], prefix: str = "", **others: Any) -> None:
@@ -184,27 +188,41 @@ def batch_norm(
     ----------
     Ioffe, Szegedy: Batch Normalization, 2015, https://arxiv.org/abs/1502.03167
     """
+    statistics = (running_mean, running_var)
+    observe = observer(x, statistics, weight, bias, training, momentum, unbiased_running)
+    if not training:
+        return normalise_by(x, statistics, weight, bias, eps)
+    return BatchNorm.apply(x, weight, bias, eps=eps, observe=observe)
+
+
+def observer(
+    x: Any,
+    statistics: tuple[Any, Any],
+    weight: Any,
+    bias: Any,
+    training: bool,
+    momentum: float,
+    unbiased_running: bool,
+) -> Callable[[Any, Any, int], None] | None:
+    """Check what :func:`batch_norm` got; return what moves the running statistics, if there are."""
     _check_channels(
         shape_of(x, "batch_norm"),
         "batch_norm: ",
-        running_mean=getattr(running_mean, "shape", None),
-        running_var=getattr(running_var, "shape", None),
+        running_mean=getattr(statistics[0], "shape", None),
+        running_var=getattr(statistics[1], "shape", None),
         weight=getattr(weight, "shape", None),
         bias=getattr(bias, "shape", None),
     )
-    if (running_mean is None) != (running_var is None):
+    if (statistics[0] is None) != (statistics[1] is None):
         raise OptionError("batch_norm: give running_mean and running_var both, or neither")
-    if not training:
-        if running_mean is None:
+    if statistics[0] is None:
+        if not training:
             raise OptionError(
                 "batch_norm: without training=True it needs running_mean, running_var"
             )
-        return _normalise_by(x, _data(running_mean), _data(running_var), weight, bias, eps)
-    observe = None
-    if running_mean is not None:
-        backend.xp(_data(x), _data(running_mean), _data(running_var))  # of one backend
-        observe = _follow(running_mean, running_var, momentum, unbiased_running)
-    return BatchNorm.apply(x, weight, bias, eps=eps, observe=observe)
+        return None
+    backend.xp(_data(x), *map(_data, statistics))  # of one backend
+    return _follow(*statistics, momentum, unbiased_running)
 
 
 def _data(value: Any) -> Any:
@@ -227,8 +245,9 @@ def _follow(
     return observe
 
 
-def _normalise_by(x: Any, middle: Any, variance: Any, weight: Any, bias: Any, eps: float) -> Tensor:
-    # The statistics are constants here, so one multiply-add is left for the large array.
+def normalise_by(x: Any, statistics: tuple[Any, Any], weight: Any, bias: Any, eps: float) -> Tensor:
+    """Normalise by a mean and a variance that are constants: a multiply-add for the large array."""
+    middle, variance = map(_data, statistics)
     inverse = 1 / backend.xp(variance).sqrt(variance + eps)
     scale = inverse if weight is None else weight * inverse
     shift = -(scale * middle)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, ClassVar
+
+import numpy as np
 
 from minicnn.optim.checks import fractions, not_negative, switch
 from minicnn.optim.optimizer import Optimizer, Parameters, decayed
@@ -88,10 +90,7 @@ class Adam(Optimizer):
     def update(self, xp: Any, group: dict[str, Any], step: int, parts: Iterator[tuple]) -> None:
         """Make one step; see the class for the formula."""
         lr, weight_decay, (beta1, beta2) = group["lr"], group["weight_decay"], group["betas"]
-        # The corrections are taken out of the quotient, which spares a pass over v:
-        # m / c1 / (sqrt(v) / c2 + eps) = c2 / c1 * m / (sqrt(v) + eps * c2).
-        c1, c2 = 1 - beta1**step, math.sqrt(1 - beta2**step)
-        size, eps = lr * c2 / c1, group["eps"] * c2
+        size, eps = _corrected(group, step)
         for w, g, m, v, *largest, a, b in parts:
             if self.decoupled and weight_decay:
                 w *= 1 - lr * weight_decay
@@ -111,6 +110,28 @@ class Adam(Optimizer):
             xp.divide(m, b, out=b)
             b *= size
             w -= b
+
+    def compiled_update(self, group: dict[str, Any], step: int) -> Callable[..., None] | None:
+        """Return compiled code for :meth:`update`; see the base class."""
+        if group["amsgrad"]:
+            return None
+        from minicnn.kernels.compiled.adam import adam
+
+        decay, (beta1, beta2) = group["weight_decay"], group["betas"]
+        penalty, shrink = (0, 1 - group["lr"] * decay) if self.decoupled else (decay, 1)
+        numbers = [
+            np.float32(value)
+            for value in (1 - beta1, beta2, 1 - beta2, *_corrected(group, step), penalty, shrink)
+        ]
+        return lambda *arrays: adam(*arrays, *numbers)
+
+
+def _corrected(group: dict[str, Any], step: int) -> tuple[float, float]:
+    # The corrections are taken out of the quotient, which spares a pass over v:
+    # m / c1 / (sqrt(v) / c2 + eps) = c2 / c1 * m / (sqrt(v) + eps * c2).
+    beta1, beta2 = group["betas"]
+    c1, c2 = 1 - beta1**step, math.sqrt(1 - beta2**step)
+    return group["lr"] * c2 / c1, group["eps"] * c2
 
 
 class AdamW(Adam):

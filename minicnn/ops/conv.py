@@ -31,6 +31,7 @@ _STRIDED = {**_PLAIN, "stride": (2, 1), "padding": ((1, 0), (2, 1))}
 _DILATED = {**_PLAIN, "dilation": (2, 1), "padding": ((1, 1), (0, 0))}
 _GROUPED = {**_PADDED, "groups": 2}
 _WINOGRAD = {**_PLAIN, "algorithm": "winograd"}
+_DIRECT = {**_STRIDED, "algorithm": "direct"}
 _WINOGRAD_WIDE = {**_WINOGRAD, "padding": ((2, 2), (2, 2))}
 _DEPTHWISE = {**_PLAIN, "stride": (2, 2), "groups": 4}
 
@@ -105,6 +106,7 @@ class Conv2d(_Convolution, name="conv2d"):
         Sample(((2, 6, 6, 1), (5, 5, 1, 2), None), **_WINOGRAD),
         Sample(((2, 4, 3, 2), (3, 3, 2, 3), (3,)), **_PADDED, slope=0.25),
         Sample(((1, 6, 10, 2), (3, 3, 2, 3), None), **_WINOGRAD, slope=0.0),
+        Sample(((1, 5, 4, 2), (3, 2, 2, 2), (2,)), **_DIRECT, slope=0.25),
     )
     errors = (
         ErrorSample(((2, 5, 6, 3), (3, 3, 2, 4), None), match="channels", **_PLAIN),
@@ -202,6 +204,7 @@ class Conv2dInputGradient(_Convolution, name="conv2d_input_gradient"):
         Sample(((2, 4, 4, 6), (2, 2, 2, 6)), size=(3, 3), **_GROUPED),
         Sample(((1, 2, 2, 4), (2, 2, 1, 4)), size=(5, 4), **_DEPTHWISE),
         Sample(((1, 6, 10, 2), (3, 3, 3, 2)), size=(4, 8), **_WINOGRAD_WIDE),
+        Sample(((1, 2, 6, 2), (3, 2, 2, 2)), size=(5, 4), **_DIRECT),
     )
     errors = (
         ErrorSample(((2, 4, 5, 4), (3, 2, 3, 4)), match="size", size=(4, 5), **_PLAIN),
@@ -269,6 +272,7 @@ class Conv2dFilterGradient(_Convolution, name="conv2d_filter_gradient"):
         Sample(((2, 3, 3, 4), (2, 4, 4, 6)), kernel=(2, 2), **_GROUPED),
         Sample(((1, 5, 4, 4), (1, 2, 2, 4)), kernel=(2, 2), **_DEPTHWISE),
         Sample(((1, 6, 10, 2), (1, 4, 8, 3)), kernel=(3, 3), **_WINOGRAD),
+        Sample(((1, 5, 4, 2), (1, 2, 6, 2)), kernel=(3, 2), **_DIRECT),
         Sample(((2, 6, 6, 1), (2, 2, 2, 2)), kernel=(5, 5), **_WINOGRAD),
     )
     errors = (
@@ -360,6 +364,10 @@ def _options(
             "algorithm: 'winograd' is for square kernels of 2 to 5 with stride 1, dilation 1, one "
             "group and a padding below the kernel's size; use 'auto' or 'im2col'"
         )
+    if algorithm == "direct" and groups > 1:
+        raise OptionError(
+            f"algorithm: 'direct' is for one group, got groups={groups}; use 'auto' or 'im2col'"
+        )
     return {
         "stride": stride,
         "padding": pads,
@@ -394,7 +402,7 @@ def conv2d(
         Zeros around the images. "same" gives outputs of size ceil(H / stride), ceil(W / stride).
     groups : int
         The channels and the filters are split into so many groups that do not see each other.
-    algorithm : {"auto", "im2col", "winograd"}
+    algorithm : {"auto", "direct", "im2col", "winograd"}
         How it is computed; the result is the same up to rounding.
     negative_slope : float
         Factor of negative results, 0 to 1: LeakyReLU, or ReLU with 0, in the same pass.
@@ -447,7 +455,7 @@ def conv_transpose2d(
     output_padding : int or pair of int
         Rows and columns more at the end, where several sizes would fit the stride: less than it.
     groups : int
-    algorithm : {"auto", "im2col", "winograd"}
+    algorithm : {"auto", "direct", "im2col", "winograd"}
 
     Returns
     -------

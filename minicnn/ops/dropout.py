@@ -161,7 +161,7 @@ def _dropout(
     return Dropout.apply(x, p=float(p), seed=draw_seed(name, rng), shared=shared)
 
 
-def draw_seed(name: str, rng: np.random.Generator) -> tuple[int, int]:
+def draw_seed(name: str, rng: np.random.Generator | None) -> tuple[int, int]:
     """Draw the seed of a mask, for an operation of that name."""
     if not isinstance(rng, np.random.Generator):
         raise OptionError(

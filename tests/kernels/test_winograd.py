@@ -132,9 +132,11 @@ def test_float32_is_within_1e_4_of_direct_float64(case, rng):
         assert np.abs(found - expected).max() < 1e-4 * np.abs(expected).max()
 
 
-def choice(filters, output, dtype=np.float32, on_cpu=True, **changed):
+def choice(filters, output, dtype=np.float32, on_cpu=True, with_numba=True, **changed):
     options = {**plain(((1, 1), (1, 1))), **changed}
-    return conv.choose(filters, 32, output, np.dtype(dtype), on_cpu=on_cpu, **options)
+    return conv.choose(
+        filters, 32, output, np.dtype(dtype), on_cpu=on_cpu, with_numba=with_numba, **options
+    )
 
 
 @pytest.mark.host
@@ -143,7 +145,8 @@ def test_winograd_is_chosen_for_wide_layers_of_float32_on_a_cpu_only():
     assert choice((5, 5, 64, 64), (48, 48), padding=((2, 2), (2, 2))) == "winograd"
     assert choice((3, 3, 64, 64), (48, 48), dtype=np.float64) == "im2col"
     assert choice((3, 3, 64, 64), (48, 48), on_cpu=False) == "im2col"
-    assert choice((3, 3, 1, 64), (48, 48)) == "im2col"
+    assert choice((3, 3, 1, 64), (48, 48), with_numba=False) == "im2col"
+    assert choice((3, 3, 4, 300), (48, 48)) == "im2col"
     assert choice((3, 3, 64, 7), (48, 48)) == "im2col"
     assert choice((1, 1, 64, 64), (48, 48), padding=((0, 0), (0, 0))) == "im2col"
     assert choice((3, 3, 64, 64), (1, 1)) == "im2col"
@@ -152,6 +155,20 @@ def test_winograd_is_chosen_for_wide_layers_of_float32_on_a_cpu_only():
     assert choice((3, 3, 64, 64), (44, 44), dilation=(2, 2)) == "im2col"
     assert choice((3, 3, 32, 64), (48, 48), groups=2) == "im2col"
     assert choice((3, 3, 64, 64), (52, 52), padding=((3, 3), (3, 3))) == "im2col"
+
+
+@pytest.mark.host
+def test_the_direct_way_is_chosen_for_small_patches_where_there_is_code_for_them():
+    assert choice((3, 3, 1, 64), (48, 48)) == "direct"
+    assert choice((5, 5, 1, 64), (48, 48), padding=((2, 2), (2, 2))) == "direct"
+    assert choice((3, 3, 3, 128), (24, 24), stride=(2, 2)) == "direct"
+    assert choice((3, 3, 1, 64), (9, 9)) == "im2col"  # not worth compiling
+    assert choice((3, 3, 1, 64), (48, 48), with_numba=False) == "im2col"
+    assert choice((3, 3, 1, 64), (48, 48), on_cpu=False) == "im2col"
+    assert choice((3, 3, 1, 64), (48, 48), dtype=np.float64) == "im2col"
+    assert choice((3, 3, 1, 64), (44, 44), dilation=(2, 2)) == "im2col"
+    assert choice((3, 3, 1, 64), (48, 48), groups=2) == "im2col"
+    assert choice((3, 3, 4, 64), (48, 48)) != "direct"
 
 
 @pytest.mark.host

@@ -45,6 +45,71 @@ def test_convolution_and_rectifier_are_one_operation_with_the_same_numbers(name,
         np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
 
 
+POOLINGS = {"largest": nn.MaxPool2d, "mean": nn.AvgPool2d}
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("p", [None, 0.0, 0.5])
+@pytest.mark.parametrize("pooling", POOLINGS)
+@pytest.mark.parametrize("norm", [True, False])
+def test_norm_pooling_and_dropout_are_one_operation_with_the_same_numbers(
+    norm, pooling, p, training, rng
+):
+    def build():
+        layers = [nn.BatchNorm2d(3)] if norm else []
+        layers.append(POOLINGS[pooling](2))
+        if p is not None:
+            layers.append(nn.Dropout(p, rng=7))
+        return nn.Sequential(*layers).train(training)
+
+    values = rng.standard_normal((3, 5, 6, 3)).astype(np.float32)
+    together, apart = build(), build()
+    assert fuse(list(together))[1] == len(together)
+    found = run(together, values, nn.Sequential.__call__)
+    expected = run(apart, values, chain)
+    found += [buffer.numpy() for buffer in together.buffers()]
+    expected += [buffer.numpy() for buffer in apart.buffers()]
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-5)
+
+
+def test_two_steps_of_a_network_are_the_same_together_and_apart(rng):
+    def build():
+        return nn.Sequential(
+            nn.Conv2d(1, 4, 3, padding="same", rng=1),
+            nn.LeakyReLU(0.1),
+            nn.BatchNorm2d(4),
+            nn.MaxPool2d(2),
+            nn.Dropout(0.3, rng=2),
+            nn.Conv2d(4, 8, 3, padding="same", rng=3),
+            nn.ReLU(),
+            nn.AvgPool2d(2),
+            nn.Flatten(),
+            nn.Linear(32, 3, rng=4),
+        )
+
+    values = rng.standard_normal((4, 9, 9, 1)).astype(np.float32)
+    for found, expected in zip(
+        run(build(), values, nn.Sequential.__call__), run(build(), values, chain), strict=True
+    ):
+        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "pooling",
+    [
+        lambda: nn.MaxPool2d(3),
+        lambda: nn.MaxPool2d(2, stride=1),
+        lambda: nn.AvgPool2d(2, padding=1),
+        lambda: nn.MaxPool2d(2, dilation=2),
+        nn.GlobalAvgPool2d,
+    ],
+)
+def test_other_poolings_stay_by_themselves(pooling):
+    assert fuse([nn.BatchNorm2d(3), pooling()])[1] == 1
+    assert fuse([pooling(), nn.Dropout(0.5, rng=1)])[1] == 1
+
+
 @pytest.mark.parametrize(
     "following", [nn.Tanh, lambda: nn.LeakyReLU(-0.1), lambda: nn.LeakyReLU(1.5)]
 )

@@ -54,7 +54,7 @@ REFUSED_OPTIONS = [
     ({"padding": (-1, 0)}, "padding: must be 0 or more, got (-1, 0)"),
     ({"groups": 0}, "groups: expected an integer of 1 or more, got 0"),
     ({"groups": True}, "groups: expected an integer of 1 or more, got True"),
-    ({"algorithm": "fft"}, "algorithm: 'fft' is unknown; choose one of auto, im2col"),
+    ({"algorithm": "fft"}, "algorithm: 'fft' is unknown; choose one of auto, direct, im2col"),
 ]
 TRANSPOSED_REFUSED = [
     (((2, 5, 6), (3, 3, 2, 4)), {}, "expected images of shape (N, H, W, C), got (2, 5, 6)"),

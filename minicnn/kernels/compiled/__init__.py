@@ -15,12 +15,12 @@ import numpy as np
 
 from minicnn.errors import OptionError
 
-__all__ = ["ENVIRONMENT_VARIABLE", "enabled", "usable"]
+__all__ = ["ENVIRONMENT_VARIABLE", "LEAST", "enabled", "usable"]
 
 ENVIRONMENT_VARIABLE = "MINICNN_NUMBA"
 
 # Numbers in an array from which on compiled code gains, even if it is not yet in memory.
-_LEAST = 1 << 15
+LEAST = 1 << 15
 
 
 @functools.cache
@@ -41,7 +41,7 @@ def enabled() -> bool:
 def usable(*arrays: Any) -> bool:
     """Tell whether compiled code serves these arrays: float32, on a CPU, the first of them big."""
     return (
-        arrays[0].size >= _LEAST
+        arrays[0].size >= LEAST
         and all(type(array) is np.ndarray and array.dtype == np.float32 for array in arrays)
         and enabled()
     )

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
-from minicnn.kernels.compiled.jit import compiled
+from minicnn.kernels.compiled.jit import built
 
 __all__ = ["product"]
 
@@ -34,9 +32,7 @@ def product(name: str, matrix: Sequence[Row], step: int, stride: int) -> Any:
         Sets ``target[begin + i * stride + k]`` to the sum over j of ``matrix[i][j] * source[start +
         j * step + k]``, for each k below count. Both arrays are flat.
     """
-    namespace: dict[str, Any] = {"__name__": __name__, "float32": np.float32}
-    exec(compile(_source(name, matrix, step, stride), __file__, "exec"), namespace)
-    return compiled(namespace[name])
+    return built(__name__, __file__, name, _source(name, matrix, step, stride))
 
 
 def _source(name: str, matrix: Sequence[Row], step: int, stride: int) -> str:

@@ -6,8 +6,10 @@ import math
 from typing import Any
 
 from minicnn import backend
+from minicnn.kernels import compiled
+from minicnn.kernels.threads import parallel, split
 
-__all__ = ["hash_number", "keep_mask", "keep_threshold", "keys_of", "masked"]
+__all__ = ["drop", "hash_number", "keep_mask", "keep_threshold", "keys_of", "masked"]
 
 # On a CPU the fifteen passes over a block stay in a core's cache: 2**16 was best of 2**12 to 2**17.
 ELEMENTS_PER_BLOCK = 2**16
@@ -52,6 +54,35 @@ def keep_mask(like: Any, shape: tuple[int, ...], keep: float, seed: tuple[int, i
         _hash(xp, block, key, scratch[:size])
         xp.less(block, threshold, out=mask[start : start + size])
     return mask.reshape(shape)
+
+
+def drop(x: Any, p: float, seed: tuple[int, int]) -> tuple[Any, Any]:
+    """Return x / (1 - p) where :func:`keep_mask` keeps it, 0 elsewhere, and the mask.
+
+    Parameters
+    ----------
+    x : array
+    p : float
+        Probability of dropping an element, 0 to 1.
+    seed : pair of int
+    """
+    xp = backend.xp(x)
+    if p < 1 and compiled.usable(x):
+        from minicnn.kernels.compiled import dropout
+
+        flat = xp.ascontiguousarray(x).reshape(-1)
+        y, mask = xp.empty_like(flat), xp.empty(flat.shape, dtype=bool)
+        start, key = keys_of(seed)
+        numbers = (xp.uint32(key), xp.uint32(keep_threshold(1 - p)), x.dtype.type(1 / (1 - p)))
+
+        def compute(own: slice) -> None:
+            first = xp.uint32((start + own.start) % 2**32)
+            dropout.drop(flat[own], first, *numbers, y[own], mask[own])
+
+        parallel(compute, split(flat.size))
+        return y.reshape(x.shape), mask.reshape(x.shape)
+    mask = keep_mask(x, x.shape, 1 - p, seed)
+    return masked(x, mask, p), mask
 
 
 def keep_threshold(keep: float) -> int:

@@ -9,7 +9,7 @@ import numpy as np
 
 from minicnn.autograd import Cost, ErrorSample, Operation, Sample, Tensor
 from minicnn.errors import DTypeError, OptionError, ShapeError
-from minicnn.kernels.random import hash_number, keep_mask, keys_of, masked
+from minicnn.kernels.random import drop, hash_number, keep_mask, keys_of, masked
 from minicnn.ops.arguments import check_axes, refuse_integers, shape_of
 
 __all__ = ["dropout", "dropout2d"]
@@ -67,9 +67,13 @@ class Dropout(Operation, name="dropout"):
         return y
 
     def forward(ctx, x, *, p, seed, shared):
-        mask = keep_mask(x, _mask_shape(x.shape, shared), 1 - p, seed)
+        if shared:
+            mask = keep_mask(x, _mask_shape(x.shape, shared), 1 - p, seed)
+            y = masked(x, mask, p)
+        else:
+            y, mask = drop(x, p, seed)
         ctx.save(mask)
-        return masked(x, mask, p)
+        return y
 
     def backward(ctx, gy):
         return Dropout.apply(gy, **ctx.options)

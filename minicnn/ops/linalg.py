@@ -10,6 +10,7 @@ import numpy as np
 from minicnn.autograd import Cost, ErrorSample, Operation, Sample, Tensor
 from minicnn.errors import ShapeError
 from minicnn.kernels.matmul import matmul as product
+from minicnn.kernels.norm import channel_sums
 from minicnn.ops.broadcast import sum_to
 from minicnn.ops.reduce import sum as sum_along
 from minicnn.ops.shape import permute, reshape
@@ -172,6 +173,15 @@ class Linear(Operation, name="linear"):
         if ctx.needs[2]:
             gb = sum_along(gy, 0)
         return gx, gw, gb
+
+    def backward_kernel(ctx, gy):
+        x, w = ctx.saved_arrays
+        rows, gy = x.reshape(-1, w.shape[0]), gy.reshape(-1, w.shape[1])
+        return (
+            product(gy, w.T).reshape(x.shape) if ctx.needs[0] else None,
+            product(rows.T, gy) if ctx.needs[1] else None,
+            channel_sums(gy) if ctx.needs[2] else None,
+        )
 
 
 def _shaped(x: Tensor, shape: tuple[int, ...]) -> Tensor:

@@ -9,13 +9,14 @@ from __future__ import annotations
 import functools
 import importlib.util
 import os
+import sys
 from typing import Any
 
 import numpy as np
 
 from minicnn.errors import OptionError
 
-__all__ = ["ENVIRONMENT_VARIABLE", "LEAST", "enabled", "usable"]
+__all__ = ["ENVIRONMENT_VARIABLE", "LEAST", "compile_seconds", "enabled", "usable"]
 
 ENVIRONMENT_VARIABLE = "MINICNN_NUMBA"
 
@@ -36,6 +37,12 @@ def enabled() -> bool:
     if value not in ("0", "1"):
         raise OptionError(f"{ENVIRONMENT_VARIABLE}: expected 0 or 1, got {value!r}")
     return value == "1" and importlib.util.find_spec("numba") is not None
+
+
+def compile_seconds() -> float:
+    """Return how long this process has compiled code that it did not find on disk."""
+    jit = sys.modules.get(f"{__name__}.jit")
+    return jit.seconds() if jit else 0.0
 
 
 def usable(*arrays: Any) -> bool:

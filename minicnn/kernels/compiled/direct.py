@@ -40,8 +40,10 @@ def convolution(kernel: int, run: int, stride: int, step: int, filters: int) -> 
     """
     taps = kernel * run
     sums = " + ".join(f"s{t} * w[{t * filters} + k]" for t in range(taps))
-    return _build(
-        f"convolution_{kernel}_{run}_{stride}_{step}_{filters}",
+    return built(
+        __name__,
+        __file__,
+        "convolution",
         "x, w, bias, slope, y",
         [
             "images, rows, columns, _ = y.shape",
@@ -68,8 +70,10 @@ def filter_gradient(kernel: int, run: int, stride: int, step: int, filters: int)
         Adds to the float64 arrays total, flat, and sums.
     """
     size = kernel * run * filters
-    return _build(
-        f"filter_gradient_{kernel}_{run}_{stride}_{step}_{filters}",
+    return built(
+        __name__,
+        __file__,
+        "filter_gradient",
         "x, gy, y, slope, total, sums",
         [
             "images, rows, columns, _ = y.shape",
@@ -90,11 +94,6 @@ def filter_gradient(kernel: int, run: int, stride: int, step: int, filters: int)
             "            sums[k] += bias[k]",
         ],
     )
-
-
-def _build(name: str, arguments: str, lines: list[str]) -> Any:
-    text = "\n".join([f"def {name}({arguments}):", *(f"    {line}" for line in lines)])
-    return built(__name__, __file__, name, text)
 
 
 def _rows(kernel: int, stride: int) -> list[str]:

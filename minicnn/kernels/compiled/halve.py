@@ -4,25 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from minicnn.kernels.compiled.dropout import kept
 from minicnn.kernels.compiled.jit import compiled
 
 __all__ = ["backward", "forward", "spread", "sums"]
 
 DROPPED = 255
-
-
-@compiled
-def _kept(number, key, threshold):
-    # Of minicnn.kernels.random.keep_mask: the hash of an element's number, against a threshold.
-    x = np.uint32(number)
-    x = np.uint32(x ^ (x >> np.uint32(17)))
-    x = np.uint32(x * np.uint32(0xED5AD4BB))
-    x = np.uint32(x ^ (x >> np.uint32(11)) ^ key)
-    x = np.uint32(x * np.uint32(0xAC4C1B51))
-    x = np.uint32(x ^ (x >> np.uint32(15)))
-    x = np.uint32(x * np.uint32(0x31848BAB))
-    x = np.uint32(x ^ (x >> np.uint32(14)))
-    return x < threshold
 
 
 @compiled
@@ -81,9 +68,9 @@ def forward(x, scale, shift, largest, factor, number, key, threshold, y, code):
                         number + np.uint32(((image * rows + i) * columns + j) * channels)
                     )
                     for k in range(channels):
-                        kept = _kept(np.uint32(first + np.uint32(k)), key, threshold)
-                        target[k] = values[k] * factor if kept else np.float32(0)
-                        codes[k] = places[k] if kept else np.uint8(DROPPED)
+                        keep = kept(np.uint32(first + np.uint32(k)), key, threshold)
+                        target[k] = values[k] * factor if keep else np.float32(0)
+                        codes[k] = places[k] if keep else np.uint8(DROPPED)
 
 
 @compiled

@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 import types
-from collections.abc import Callable
+import zlib
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numba
 import numpy as np
+from numba.core import event
 
-__all__ = ["built", "compiled", "specialised"]
+__all__ = ["built", "compiled", "seconds", "specialised"]
 
 # Sums may be reordered, but NaN and infinity stay what they are.
 _MATHS = {"arcp", "contract", "nsz", "reassoc"}
+
+
+_listener = event.TimingListener()
+event.register("numba:compile", _listener)
+
+
+def seconds() -> float:
+    """Return how long this process has compiled."""
+    return _listener.duration if _listener.done else 0.0
 
 
 def compiled(function: Callable[..., Any]) -> Any:
@@ -20,35 +31,43 @@ def compiled(function: Callable[..., Any]) -> Any:
     return numba.njit(nogil=True, cache=True, error_model="numpy", fastmath=_MATHS)(function)
 
 
-def built(module: str, file: str, name: str, source: str) -> Any:
+def built(module: str, file: str, name: str, arguments: str, lines: Sequence[str]) -> Any:
     """Compile a function from its source text.
 
     Parameters
     ----------
     module, file : str
-        Those that write it: when the file changes, what was kept on disk is made anew.
+        Those that write it.
     name : str
-        Of the function; one for each text.
-    source : str
+        What its name begins with. A digest of the text follows: the name is what compiled code is
+        found by on disk, and another text must not find it.
+    arguments : str
+    lines : sequence of str
+        The body.
     """
+    body = "\n".join(f"    {line}" for line in lines)
+    name = f"{name}_{_digest(body)}"
     namespace: dict[str, Any] = {"__name__": module, "empty": np.empty, "float32": np.float32}
-    exec(compile(source, file, "exec"), namespace)
+    exec(compile(f"def {name}({arguments}):\n{body}\n", file, "exec"), namespace)
     return compiled(namespace[name])
 
 
-def specialised(function: Callable[..., Any], name: str, **values: Any) -> Any:
+def specialised(function: Callable[..., Any], **values: Any) -> Any:
     """Compile a function anew with other values for some of its global names.
 
     Parameters
     ----------
     function : callable
-    name : str
-        Under which the result is kept on disk: each set of values needs one of its own.
     **values
         Numbers become constants of the code, compiled functions are built in.
     """
-    namespace = {**function.__globals__, **values}
-    copy = types.FunctionType(function.__code__, namespace, name)
+    given = sorted((key, getattr(value, "__name__", value)) for key, value in values.items())
+    name = f"{function.__name__}_{_digest(repr(given))}"  # see `built`
+    copy = types.FunctionType(function.__code__, {**function.__globals__, **values}, name)
     copy.__qualname__ = name
     copy.__module__ = function.__module__
     return compiled(copy)
+
+
+def _digest(text: str) -> str:
+    return f"{zlib.crc32(text.encode()):08x}"

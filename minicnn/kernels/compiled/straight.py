@@ -7,12 +7,12 @@ from typing import Any
 
 from minicnn.kernels.compiled.jit import built
 
-__all__ = ["product"]
+__all__ = ["body", "product"]
 
 Row = Sequence[float]
 
 
-def product(name: str, matrix: Sequence[Row], step: int, stride: int) -> Any:
+def product(matrix: Sequence[Row], step: int, stride: int) -> Any:
     """Compile the product of a constant matrix with columns of numbers.
 
     Zeros are left out, and two rows that differ only in the signs of their odd places share the
@@ -20,8 +20,6 @@ def product(name: str, matrix: Sequence[Row], step: int, stride: int) -> Any:
 
     Parameters
     ----------
-    name : str
-        Under which it is kept on disk; one for each matrix.
     matrix : sequence of rows
     step, stride : int
         Numbers from one place of the source, and of the target, to the next.
@@ -32,32 +30,30 @@ def product(name: str, matrix: Sequence[Row], step: int, stride: int) -> Any:
         Sets ``target[begin + i * stride + k]`` to the sum over j of ``matrix[i][j] * source[start +
         j * step + k]``, for each k below count. Both arrays are flat.
     """
-    return built(__name__, __file__, name, _source(name, matrix, step, stride))
+    arguments = "source, start, target, begin, count"
+    return built(__name__, __file__, "product", arguments, body(matrix, step, stride))
 
 
-def _source(name: str, matrix: Sequence[Row], step: int, stride: int) -> str:
+def body(matrix: Sequence[Row], step: int, stride: int) -> list[str]:
+    """Write the lines of :func:`product`."""
     # Views that begin at 0 tell the compiler that no index is negative.
-    lines = [
-        f"def {name}(source, start, target, begin, count):",
-        "    source, target = source[start:], target[begin:]",
-        "    for k in range(count):",
-    ]
+    lines = ["source, target = source[start:], target[begin:]", "for k in range(count):"]
     places = range(len(matrix[0]))
-    lines += [f"        s{j} = source[{j * step} + k]" for j in places if any(r[j] for r in matrix)]
+    lines += [f"    s{j} = source[{j * step} + k]" for j in places if any(r[j] for r in matrix)]
     i = 0
     while i < len(matrix):
         row = matrix[i]
         even, odd = _sum(row, places[::2]), _sum(row, places[1::2])
         mirrored = [-value if j % 2 else value for j, value in enumerate(row)]
         if even and odd and i + 1 < len(matrix) and list(matrix[i + 1]) == mirrored:
-            lines += [f"        even, odd = {even}, {odd}"]
-            lines += [f"        target[{i * stride} + k] = even + odd"]
-            lines += [f"        target[{(i + 1) * stride} + k] = even - odd"]
+            lines += [f"    even, odd = {even}, {odd}"]
+            lines += [f"    target[{i * stride} + k] = even + odd"]
+            lines += [f"    target[{(i + 1) * stride} + k] = even - odd"]
             i += 2
         else:
-            lines += [f"        target[{i * stride} + k] = {_sum(row, places)}"]
+            lines += [f"    target[{i * stride} + k] = {_sum(row, places)}"]
             i += 1
-    return "\n".join(lines) + "\n"
+    return lines
 
 
 def _sum(row: Row, places: Sequence[int]) -> str:

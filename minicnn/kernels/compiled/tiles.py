@@ -92,18 +92,10 @@ def _functions(m: int, r: int) -> SimpleNamespace:
         "spread_back": _turned(g),
     }
     # One column of the scratch arrays [n][n][_CELL] is read, one row is written: twice is both.
-    lines = {
-        name: product(f"{name}_{m}_{r}", matrix, n * _CELL, _CELL)
-        for name, matrix in matrices.items()
-    }
+    lines = {name: product(matrix, n * _CELL, _CELL) for name, matrix in matrices.items()}
     values: dict[str, Any] = {"N": n, "M": m, "R": r, **lines}
     functions = (_cut, _join, _cut_gradient, _join_gradient, _filters, _filters_gradient)
-    return SimpleNamespace(
-        **{
-            each.__name__[1:]: specialised(each, f"{each.__name__[1:]}_{m}_{r}", **values)
-            for each in functions
-        }
-    )
+    return SimpleNamespace(**{each.__name__[1:]: specialised(each, **values) for each in functions})
 
 
 def _turned(matrix: list[list[float]]) -> list[list[float]]:

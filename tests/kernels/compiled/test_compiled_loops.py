@@ -7,7 +7,7 @@ import pytest
 
 from minicnn import nn, optim, tensor
 from minicnn.errors import OptionError
-from minicnn.kernels import compiled, halve, norm
+from minicnn.kernels import compiled, halve, norm, random
 
 pytest.importorskip("numba")
 pytestmark = pytest.mark.host
@@ -156,3 +156,11 @@ def test_another_value_of_the_switch_is_refused(monkeypatch):
     monkeypatch.setenv(compiled.ENVIRONMENT_VARIABLE, "yes")
     with pytest.raises(OptionError, match="expected 0 or 1, got 'yes'"):
         compiled.enabled.__wrapped__()
+
+
+@pytest.mark.parametrize("p", [0.0, 0.3, 0.99])
+def test_dropout(both, rng, p):
+    x = draw(rng, 40, 33)
+    fast, slow = both(lambda: random.drop(x, p, (3, 4)))
+    check_close(fast[:1], slow[:1])
+    np.testing.assert_array_equal(fast[1], slow[1])

@@ -11,6 +11,7 @@ from minicnn.kernels.tiles import Tiles
 pytest.importorskip("numba")
 
 from minicnn.kernels.compiled import straight
+from minicnn.kernels.compiled.jit import specialised
 from minicnn.kernels.compiled.tiles import CompiledTiles
 
 pytestmark = pytest.mark.host
@@ -112,7 +113,22 @@ def test_gradients_of_filters_are_transformed_alike(pair):
 
 def test_rows_of_opposite_points_share_their_sums():
     matrix = cook_toom.transforms(4, 3).b.tolist()
-    text = straight._source("product", matrix, 8, 4)
+    text = "\n".join(straight.body(matrix, 8, 4))
     # Rows 1 and 2 share even and odd sums, and so do rows 3 and 4; rows 0 and 5 stand alone.
     assert text.count("even, odd =") == 2
     assert "float32(0.0)" not in text
+
+
+def test_another_matrix_does_not_find_the_code_of_the_first():
+    first, second = (straight.product([[1, value]], 4, 4) for value in (2, 3))
+    assert first.__name__ != second.__name__
+    names = {specialised(_answer, WHAT=value).__name__ for value in (1, 2, first, second)}
+    assert len(names) == 4
+    assert specialised(_answer, WHAT=7)() == 7
+
+
+WHAT = 0
+
+
+def _answer():
+    return WHAT

@@ -1,0 +1,1 @@
+"""Measurements of minicnn beside its peers, and against its analytic operation counts."""

@@ -1,0 +1,1 @@
+"""What each contender does with a task: functions that make the work ready and return it."""

@@ -60,6 +60,11 @@ class Probe:
         """Whether the backend can be used."""
         return self.status == "ok"
 
+    @property
+    def remedy(self) -> str:
+        """What to do so that it can be used; empty where it can."""
+        return _REMEDIES.get(self.status, "")
+
 
 @dataclass(frozen=True)
 class Backend:
@@ -190,7 +195,7 @@ def choose(name: str | None = None) -> Backend:
     found = probe(name)
     if not found.ok:
         raise BackendError(
-            f"backend: cupy ({source}): {found.status}: {found.detail}; {_REMEDIES[found.status]}"
+            f"backend: cupy ({source}): {found.status}: {found.detail}; {found.remedy}"
         )
     return Backend(name, _module(name), source)
 

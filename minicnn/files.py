@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import json
 import os
 import secrets
 import shutil
@@ -13,7 +14,7 @@ from typing import IO, Any
 
 from minicnn.errors import DataError, OptionError
 
-__all__ = ["atomic_write"]
+__all__ = ["atomic_write", "write_json"]
 
 # What the operating system reports when the place written to is the fault, whoever called write.
 _STORAGE_FAULTS = frozenset(
@@ -80,6 +81,21 @@ def atomic_write(path: str | os.PathLike[str], mode: str = "w") -> Iterator[IO[A
             os.unlink(temporary)
         raise
     _sync_folder(folder)
+
+
+def write_json(path: str | os.PathLike[str], content: Any) -> None:
+    """Write a JSON file for people and programs to read, replacing an old one at once.
+
+    Raises
+    ------
+    ValueError
+        A number is infinite or NaN, which JSON does not have.
+    DataError
+        The file cannot be written.
+    """
+    with atomic_write(path) as file:
+        json.dump(content, file, indent=2, allow_nan=False)
+        file.write("\n")
 
 
 def _create(path: str, mode: str) -> IO[Any]:

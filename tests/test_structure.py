@@ -24,8 +24,10 @@ ROOMS = (
     ("inspect", "io"),
     ("zoo",),
     ("training",),
+    ("explain",),
     ("report",),
     ("commands",),
+    ("__main__",),
 )
 LEVEL = {room: level for level, rooms in enumerate(ROOMS) for room in rooms}
 FILES = sorted(PACKAGE.rglob("*.py"))
@@ -104,7 +106,11 @@ def test_kernels_and_operations_reach_arrays_through_the_backend(path):
 
 
 @pytest.mark.parametrize(
-    "name", ["autograd", "data", "inspect", "io", "nn", "ops", "optim", "report", "training", "zoo"]
+    "name",
+    [
+        *("autograd", "data", "explain", "inspect", "io", "nn", "ops", "optim", "report"),
+        *("training", "zoo"),
+    ],
 )
 def test_packages_export_what_they_say(name):
     module = importlib.import_module(f"minicnn.{name}")

@@ -4,16 +4,39 @@ from __future__ import annotations
 
 import argparse
 import math
-from collections.abc import Callable
-from typing import NoReturn
+import textwrap
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn
 
 from minicnn.errors import OptionError
 
-__all__ = ["Parser", "above", "at_least", "between", "path", "whole"]
+__all__ = ["Parser", "above", "at_least", "between", "path", "sizes", "whole"]
 
 
 class Parser(argparse.ArgumentParser):
-    """Raises its complaints, so that they are printed like all others: in one line."""
+    """Raises its complaints, so that they are printed like all others: in one line.
+
+    Parameters
+    ----------
+    examples : sequence of str
+        What may follow the program's name; ``--help`` ends with these command lines.
+    notes : sequence of str
+        Lines that ``--help`` prints before the examples.
+    **options
+        Of :class:`argparse.ArgumentParser`.
+    """
+
+    def __init__(
+        self, *, examples: Sequence[str] = (), notes: Sequence[str] = (), **options: Any
+    ) -> None:
+        super().__init__(**{"allow_abbrev": False, **options})
+        if examples:
+            # Each example keeps its line; so the description must be wrapped here.
+            self.formatter_class = argparse.RawDescriptionHelpFormatter
+            self.description = textwrap.fill(self.description or "", 79)
+            title = "example" if len(examples) == 1 else "examples"
+            lines = [f"{title}:", *(f"  {self.prog} {each}" for each in examples)]
+            self.epilog = "\n".join([*notes, ""] * bool(notes) + lines)
 
     def error(self, message: str) -> NoReturn:
         """Raise what is wrong with the command line."""
@@ -40,6 +63,23 @@ def whole(least: int) -> Callable[[str], int]:
                 f"expected a whole number of {least} or more, got {text!r}"
             )
         return number
+
+    return convert
+
+
+def sizes(*counts: int) -> Callable[[str], tuple[int, ...]]:
+    """Return a converter of texts such as ``48x48x1`` to so many whole numbers of 1 or more."""
+
+    def convert(text: str) -> tuple[int, ...]:
+        parts = text.lower().split("x")
+        numbers = tuple(int(part) for part in parts if part.isdecimal())
+        if len(numbers) != len(parts) or len(parts) not in counts or 0 in numbers:
+            wanted = " or ".join("x".join("HWC"[:count]) for count in counts)
+            raise argparse.ArgumentTypeError(
+                f"expected sizes {wanted} of 1 or more, such as "
+                f"{'x'.join(('48', '48', '1')[: counts[-1]])}, got {text!r}"
+            )
+        return numbers
 
     return convert
 

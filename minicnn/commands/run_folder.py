@@ -7,6 +7,7 @@ import json
 import os
 import platform
 import re
+import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +18,6 @@ import numpy as np
 import minicnn
 from minicnn import backend
 from minicnn.errors import DataError, OptionError
-from minicnn.files import atomic_write
 from minicnn.kernels.threads import ENVIRONMENT_VARIABLE, thread_count
 from minicnn.training.crossvalidation import RESULT
 
@@ -26,7 +26,7 @@ try:
 except ImportError:  # not on this system
     fcntl = None  # type: ignore[assignment]
 
-__all__ = ["RunFolder", "machine", "versions", "write_json"]
+__all__ = ["EXPLANATIONS", "EXPLANATION_FILES", "RunFolder", "machine", "versions"]
 
 # What was set of threads: ours, and those of BLAS libraries. They are only recorded.
 THREAD_VARIABLES = (
@@ -38,7 +38,14 @@ THREAD_VARIABLES = (
 
 LOCK = ".lock"
 FOLD = re.compile(r"fold-\d+")
+EXPLANATIONS = "explanations"
+# What is written into the folder of the explanations; of it, nothing else may be replaced.
+EXPLANATION_FILES = re.compile(
+    r"explanations\.(json|png|safetensors)|(masked|curves|classes|filters)\.png"
+    r"|(maps|ascent|top)-.+\.png"
+)
 FILES = (
+    "report.html",
     RESULT,
     "history.csv",
     "weights.safetensors",
@@ -62,8 +69,9 @@ class RunFolder:
     Attributes
     ----------
     config, history, weights, checkpoint, metrics, predictions : Path
-    figures : Path
-        The folder of the figures.
+    report : Path
+    figures, explanations : Path
+        The folders of the figures and of the explanations.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
@@ -74,7 +82,9 @@ class RunFolder:
         self.checkpoint = self.path / "checkpoint.safetensors"
         self.metrics = self.path / "metrics.json"
         self.predictions = self.path / "predictions.csv"
+        self.report = self.path / "report.html"
         self.figures = self.path / "figures"
+        self.explanations = self.path / EXPLANATIONS
 
     def __str__(self) -> str:
         return str(self.path)
@@ -83,7 +93,11 @@ class RunFolder:
         """Return the files of a run that are there, those of its folds first."""
         folds = sorted(path for path in self.path.glob("fold-*") if FOLD.fullmatch(path.name))
         in_folds = [file for path in folds for file in RunFolder(path).files()]
-        return in_folds + [path for name in FILES if (path := self.path / name).is_file()]
+        explained = sorted(
+            path for path in self.explanations.glob("*") if EXPLANATION_FILES.fullmatch(path.name)
+        )
+        own = [path for name in FILES if (path := self.path / name).is_file()]
+        return in_folds + explained + own
 
     def check(self, *, resume: bool, overwrite: bool) -> None:
         """Refuse a folder in which something would be lost, or in which nothing can be resumed.
@@ -151,8 +165,8 @@ class RunFolder:
                     fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 except OSError:
                     raise OptionError(
-                        f"{self}: another run is writing into it; wait for its end, or choose "
-                        "another --out"
+                        f"{self}: another run is writing into it; wait for its end, or name "
+                        "another folder"
                     ) from None
             try:
                 yield
@@ -175,7 +189,7 @@ class RunFolder:
             raise DataError(f"{self.config}: cannot be read ({error.strerror})") from None
         except (ValueError, KeyError, TypeError):
             raise DataError(
-                f"{self.config}: damaged, or of another program; choose another --out"
+                f"{self.config}: damaged, or of another program; name another folder"
             ) from None
         return config
 
@@ -197,6 +211,8 @@ class RunFolder:
             place, _, file = name.rpartition("/")
             for rest in (self.path / place).glob(f".{file}.*.tmp"):
                 rest.unlink(missing_ok=True)
+        for rest in self.path.glob(f".{EXPLANATIONS}.*.tmp"):
+            shutil.rmtree(rest)
 
     def clear(self) -> None:
         """Remove the files of the run that is there, the configuration last, and nothing else."""
@@ -233,10 +249,3 @@ def machine() -> dict[str, Any]:
         "threads_used": thread_count(),
         "threads": {name: os.environ.get(name) for name in THREAD_VARIABLES},
     }
-
-
-def write_json(path: Path, content: Any) -> None:
-    """Write a JSON file for people and programs to read, replacing an old one at once."""
-    with atomic_write(path) as file:
-        json.dump(content, file, indent=2, allow_nan=False)
-        file.write("\n")

@@ -18,7 +18,14 @@ from minicnn.data.splits import limit, stratified_split
 from minicnn.errors import DataError, OptionError
 from minicnn.random import Streams
 
-__all__ = ["Faces", "evaluation_loader", "load_faces", "training_loader"]
+__all__ = [
+    "Faces",
+    "evaluation_loader",
+    "labelled",
+    "limited",
+    "load_faces",
+    "training_loader",
+]
 
 DRAWN = {"train": 6000, "validation": 1500}
 DRAWN_NAME = "drawn faces (built in, not real faces)"
@@ -78,6 +85,25 @@ class Faces:
         others = {name: len(part) for name, part in self.others.items()}
         return {"train": len(self.train), **validation, **others}
 
+    def together(self) -> FaceDataset:
+        """Return all splits as one data set; what was cut off "train" is called "validation"."""
+        origin = self.validation_source
+        validation = origin if origin in VALIDATION_SPLITS else "validation"
+        named = {"train": self.train, validation: self.validation, **self.others}
+        parts = {name: part for name, part in named.items() if part is not None}
+        labels = [
+            np.full(len(part), UNLABELLED) if part.labels is None else part.labels
+            for part in parts.values()
+        ]
+        return FaceDataset(
+            np.concatenate([part.images for part in parts.values()]),
+            np.concatenate(labels),
+            np.concatenate([part.ids for part in parts.values()]),
+            np.repeat(list(parts), [len(part) for part in parts.values()]),
+            self.train.class_names,
+            self.train.sha256,
+        )
+
 
 def load_faces(options: Options) -> Faces:
     """Load or draw the faces and divide them as the options say.
@@ -109,7 +135,7 @@ def load_faces(options: Options) -> Faces:
     train.require_labels()
     validation, origin = None, "folds"
     if options.folds is None:
-        origin = next((name for name in VALIDATION_SPLITS if _labelled(parts.get(name))), "train")
+        origin = next((name for name in VALIDATION_SPLITS if labelled(parts.get(name))), "train")
         if origin != "train":
             validation = parts.pop(origin)
         else:
@@ -120,22 +146,24 @@ def load_faces(options: Options) -> Faces:
                 raise OptionError(f"{source}: --validation-fraction: {error}") from None
             train, validation = train.subset(rows), train.subset(others)
     if options.limit is not None:
-        train = _limited(train, options.limit, streams["limit: train"])
+        train = limited(train, options.limit, streams["limit: train"])
         if validation is not None:
-            validation = _limited(validation, options.limit, streams["limit: validation"])
+            validation = limited(validation, options.limit, streams["limit: validation"])
         parts = {
-            name: _limited(part, options.limit, streams[f"limit: {name}"])
+            name: limited(part, options.limit, streams[f"limit: {name}"])
             for name, part in parts.items()
         }
     return Faces(train, validation, parts, source, origin, dropped)
 
 
-def _labelled(dataset: FaceDataset | None) -> bool:
+def labelled(dataset: FaceDataset | None) -> bool:
+    """Tell whether there are images and every one of them has a label."""
     return dataset is not None and dataset.labels is not None and UNLABELLED not in dataset.labels
 
 
-def _limited(dataset: FaceDataset, count: int, rng: np.random.Generator) -> FaceDataset:
-    if not _labelled(dataset):
+def limited(dataset: FaceDataset, count: int, rng: np.random.Generator) -> FaceDataset:
+    """Return at most so many images: the same share of each class, or the first without labels."""
+    if not labelled(dataset):
         return dataset.subset(np.arange(min(count, len(dataset))))
     return dataset.subset(limit(dataset.require_labels(), count, rng))
 
@@ -164,7 +192,7 @@ def evaluation_loader(
     dataset: FaceDataset, options: Options, normalization: Normalization | None
 ) -> DataLoader:
     """Return a loader of all images as they are, in their order; without labels, with zeros."""
-    labels = dataset.labels if _labelled(dataset) else np.zeros(len(dataset), np.int64)
+    labels = dataset.labels if labelled(dataset) else np.zeros(len(dataset), np.int64)
     return DataLoader(
         dataset.images,
         np.asarray(labels),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -12,24 +11,25 @@ from typing import Any
 import numpy as np
 
 from minicnn import backend
-from minicnn.commands.run_folder import RunFolder, machine, versions, write_json
-from minicnn.commands.train_data import DRAWN_NAME, Faces, load_faces
+from minicnn.commands.exits import guarded
+from minicnn.commands.run_folder import RunFolder, machine, versions
+from minicnn.commands.train_data import Faces, load_faces
 from minicnn.commands.train_folds import run_folds
-from minicnn.commands.train_options import Options, Request, checked, command, merge, parse
+from minicnn.commands.train_options import Options, Request, command, merge, parse
 from minicnn.commands.train_run import Result, train_faces, write_outputs
+from minicnn.commands.trained_run import refuse_other_data, stored_options
 from minicnn.data.splits import stratified_kfold
-from minicnn.errors import DataError, MinicnnError, OptionError
+from minicnn.errors import OptionError
+from minicnn.files import write_json
+from minicnn.kernels import compiled
 from minicnn.random import Streams
 from minicnn.report.figures import require_matplotlib
 from minicnn.training.interrupt import terminable
 
-__all__ = ["main"]
-
-NAME = "train_fer"
-INTERRUPTED = 130  # what shells report for a program that Ctrl-C ended
+__all__ = ["main", "train"]
 
 
-def main(arguments: Sequence[str] | None = None, *, program: str = f"python -m {NAME}") -> int:
+def main(arguments: Sequence[str] | None = None, *, program: str = "train_fer") -> int:
     """Train as a command line says.
 
     Parameters
@@ -46,31 +46,22 @@ def main(arguments: Sequence[str] | None = None, *, program: str = f"python -m {
         ended it.
     """
     folder: RunFolder | None = None
-    try:
+
+    def job() -> int:
+        nonlocal folder
         # The training itself looks for NaN and infinity, and says where they arose.
         with terminable(), np.errstate(all="ignore"):
             request = parse(arguments, program)
             folder = _folder(request)
-            _train(request, folder, program)
-    except MinicnnError as error:
-        return _fail(str(error))
-    except MemoryError as error:
-        return _fail(f"out of memory ({error}); choose a smaller --batch-size or model")
-    except OSError as error:
-        return _fail(f"{error.filename or 'standard output'}: {error.strerror or error}")
-    except KeyboardInterrupt as error:
-        again = "nothing was trained yet"
+            train(request, folder, program)
+        return 0
+
+    def again() -> str:
         if folder is not None and folder.config.exists():
-            again = f"go on with: {program} --resume --out {shlex.quote(str(folder))}"
-        what = str(error) or "stopped"
-        print(f"{NAME}: interrupted, {what}; {again}", file=sys.stderr)
-        return INTERRUPTED
-    return 0
+            return f"go on with: {program} --resume --out {shlex.quote(str(folder))}"
+        return "nothing was trained yet"
 
-
-def _fail(message: str) -> int:
-    print(f"{NAME}: error: {' '.join(message.split())}", file=sys.stderr)
-    return 2
+    return guarded(program, job, again=again)
 
 
 def _folder(request: Request) -> RunFolder:
@@ -78,8 +69,24 @@ def _folder(request: Request) -> RunFolder:
     return RunFolder(request.out if request.out is not None else Path("runs") / model)
 
 
-def _train(request: Request, folder: RunFolder, program: str) -> None:
-    """Check everything that can be checked before anything is written; then train."""
+def train(request: Request, folder: RunFolder, program: str, *, faces: Faces | None = None) -> None:
+    """Train as was asked for: check all that can be checked before anything is written; then train.
+
+    Parameters
+    ----------
+    request : Request
+    folder : RunFolder
+        Where the run lies or is to be.
+    program : str
+        For the command in its configuration that repeats it.
+    faces : Faces, optional
+        What :func:`load_faces` gives for these options, where it is there already.
+
+    Raises
+    ------
+    MinicnnError
+        Something cannot be done as it was asked for, or the training diverged.
+    """
 
     def say(text: str) -> None:
         if not request.quiet:
@@ -87,14 +94,10 @@ def _train(request: Request, folder: RunFolder, program: str) -> None:
 
     require_matplotlib()
     folder.check(resume=request.resume, overwrite=request.overwrite)
-    stored = folder.stored() if request.resume else None
-    try:
-        before = None if stored is None else checked(stored["options"])
-    except OptionError as error:
-        raise DataError(f"{folder.config}: damaged ({error}); choose another --out") from None
+    stored, before = stored_options(folder) if request.resume else (None, None)
     options = merge(request.given, before)
     with backend.use(options.backend):
-        faces = load_faces(options)
+        faces = load_faces(options) if faces is None else faces
         _check_run(faces, options, stored)
         _announce(faces, options, stored, folder, say)
         with folder.hold():
@@ -113,19 +116,18 @@ def _train(request: Request, folder: RunFolder, program: str) -> None:
                 resume=request.resume,
                 quiet=request.quiet,
             )
+            compiling = compiled.compile_seconds()
+            if compiling >= 1:
+                say(f"{compiling:.0f} s went into compiling; later runs find the code on disk")
             split = write_outputs(faces, folder, options, result)
             _report(result, folder, split, say)
 
 
 def _check_run(faces: Faces, options: Options, stored: dict[str, Any] | None) -> None:
     """Refuse other data than the stored run's, and more folds than there are images."""
-    if stored is not None and stored["data"].get("sha256") != faces.train.sha256:
-        raise OptionError(
-            f"--data {options.data or DRAWN_NAME}: the run was begun with other data "
-            f"({stored['data'].get('source')}, sha256 {str(stored['data'].get('sha256'))[:12]}), "
-            f"this is sha256 {faces.train.sha256[:12]}; resume it with the same, or choose another "
-            "--out"
-        )
+    if stored is not None:
+        remedy = "resume it with the same, or choose another --out"
+        refuse_other_data(faces, options, stored, remedy)
     if options.folds is not None:
         labels = faces.train.require_labels()
         try:

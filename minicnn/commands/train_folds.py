@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from minicnn import zoo
-from minicnn.commands.run_folder import RunFolder, write_json
+from minicnn.commands.run_folder import RunFolder
 from minicnn.commands.train_data import Faces
 from minicnn.commands.train_options import Options
 from minicnn.commands.train_run import (
@@ -20,9 +20,10 @@ from minicnn.commands.train_run import (
     write_outputs,
 )
 from minicnn.data.predictions import write_predictions
+from minicnn.files import write_json
 from minicnn.random import Streams
 from minicnn.training.crossvalidation import CrossValidation, cross_validate, fold_folder
-from minicnn.training.history import COLUMNS, History, write_rows
+from minicnn.training.history import FOLD_COLUMNS, History, mean_history, write_rows
 
 __all__ = ["run_folds"]
 
@@ -110,7 +111,7 @@ def _write_summary(
 ) -> None:
     histories = [History.read_csv(run.history) for run in runs]
     rows = [{"fold": i, **row} for i, each in enumerate(histories, 1) for row in each]
-    write_rows(folder.history, ("fold", *COLUMNS), rows)
+    write_rows(folder.history, FOLD_COLUMNS, rows)
     best = int(np.argmax([scores.accuracy for scores in found.fold_scores]))
     temporary = folder.weights.with_name(f".{folder.weights.name}.copy.tmp")
     shutil.copyfile(runs[best].weights, temporary)
@@ -128,18 +129,3 @@ def _write_summary(
         "folds": [scores.to_dict(names) for scores in found.fold_scores],
     }
     write_json(folder.metrics, content)
-
-
-def mean_history(histories: list[History]) -> History:
-    """Return the mean of the folds' histories, over the epochs that all of them have."""
-    epochs = min(map(len, histories))
-    mean = History()
-    for epoch in range(epochs):
-        rows = [history[epoch] for history in histories]
-        mean.append(
-            {
-                name: epoch + 1 if name == "epoch" else float(np.mean([row[name] for row in rows]))
-                for name in COLUMNS
-            }
-        )
-    return mean

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
@@ -11,7 +11,16 @@ from minicnn import backend, zoo
 from minicnn.commands.arguments import Parser, above, at_least, between, path, whole
 from minicnn.errors import OptionError
 
-__all__ = ["Options", "Request", "command", "flag", "merge", "parse"]
+__all__ = [
+    "Options",
+    "Request",
+    "add_options",
+    "checked",
+    "command",
+    "flag",
+    "merge",
+    "parse",
+]
 
 NORMALIZATIONS = ("pixel", "image", "global", "none")
 AUGMENTATIONS = ("flip", "mild", "strong", "none")
@@ -182,17 +191,48 @@ def flag(name: str) -> str:
     return "--no-prefetch" if name == "prefetch" else "--" + name.replace("_", "-")
 
 
-def _parser(program: str) -> argparse.ArgumentParser:
+def _parser(program: str) -> Parser:
     parser = Parser(
         prog=program,
         usage="%(prog)s [options]",
         description="Train a network to tell the expressions of faces. Without --data it trains on "
         "a built-in set of drawn faces, which are not real ones.",
         argument_default=argparse.SUPPRESS,
-        allow_abbrev=False,
+        examples=(
+            "--data fer2013.csv.gz --model avgpool_cnn --epochs 8 --out runs/b",
+            "--resume --out runs/b",
+        ),
     )
-    data = parser.add_argument_group("data")
-    add = data.add_argument
+    add_options(parser)
+    return parser
+
+
+def add_options(parser: Parser, *, omit: Collection[str] = ()) -> None:
+    """Add the options of a training run to a parser without defaults, in groups.
+
+    Parameters
+    ----------
+    parser : Parser
+        With ``argument_default=argparse.SUPPRESS``.
+    omit : collection of str
+        Flags that it does not get, such as ``"--model"``.
+    """
+    _add_data_options(_adder(parser, "data", omit))
+    _add_training_options(_adder(parser, "model and training", omit))
+    _add_run_options(_adder(parser, "run", omit))
+
+
+def _adder(parser: Parser, title: str, omit: Collection[str]) -> Callable[..., None]:
+    group = parser.add_argument_group(title)
+
+    def add(flag: str, **settings: Any) -> None:
+        if flag not in omit:
+            group.add_argument(flag, **settings)
+
+    return add
+
+
+def _add_data_options(add: Callable[..., None]) -> None:
     add(
         "--data",
         metavar="PATH",
@@ -232,8 +272,8 @@ def _parser(program: str) -> argparse.ArgumentParser:
         help="the same as --augment none",
     )
 
-    training = parser.add_argument_group("model and training")
-    add = training.add_argument
+
+def _add_training_options(add: Callable[..., None]) -> None:
     add(
         "--model",
         choices=zoo.names(),
@@ -290,8 +330,8 @@ def _parser(program: str) -> argparse.ArgumentParser:
         help=f"of weights, shuffling, dropout, augmentation and splits ({Options.seed})",
     )
 
-    run = parser.add_argument_group("run")
-    add = run.add_argument
+
+def _add_run_options(add: Callable[..., None]) -> None:
     add(
         "--out",
         metavar="DIR",
@@ -314,4 +354,3 @@ def _parser(program: str) -> argparse.ArgumentParser:
         help="prepare each batch only when it is needed, without a thread",
     )
     add("--quiet", action="store_true", default=False, help="print nothing but errors")
-    return parser  # fmt: skip

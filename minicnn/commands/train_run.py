@@ -9,13 +9,14 @@ from typing import Any
 import numpy as np
 
 from minicnn import optim, zoo
-from minicnn.commands.run_folder import RunFolder, write_json
+from minicnn.commands.run_folder import RunFolder
 from minicnn.commands.train_data import Faces, evaluation_loader, training_loader
 from minicnn.commands.train_options import MAY_CHANGE, Options
 from minicnn.data.face_dataset import UNLABELLED, FaceDataset
 from minicnn.data.normalize import Normalization, make_normalization
 from minicnn.data.predictions import write_predictions
 from minicnn.errors import CheckpointError
+from minicnn.files import write_json
 from minicnn.io.weights import WeightsMetadata
 from minicnn.nn.loss import CrossEntropyLoss
 from minicnn.nn.module import Module

@@ -12,6 +12,7 @@ from minicnn.data.face_dataset import (
     parse_class_name,
     parse_split,
 )
+from minicnn.data.face_detection import find_faces, require_detector
 from minicnn.data.faces import drawn_faces, drawn_faces_dataset
 from minicnn.data.fer2013 import load
 from minicnn.data.loader import DataLoader
@@ -24,6 +25,14 @@ from minicnn.data.normalize import (
     make_normalization,
     normalization_from_state,
 )
+from minicnn.data.pca import PrincipalComponents, principal_components
+from minicnn.data.pictures import (
+    Box,
+    centre_square,
+    decode_picture,
+    network_input,
+    read_picture,
+)
 from minicnn.data.predictions import write_predictions
 from minicnn.data.splits import limit, stratified_kfold, stratified_split
 
@@ -35,6 +44,7 @@ __all__ = [
     "UNLABELLED",
     "Audit",
     "Augmentation",
+    "Box",
     "DataLoader",
     "Dropped",
     "FaceCollector",
@@ -44,16 +54,24 @@ __all__ = [
     "NoNormalization",
     "Normalization",
     "PixelNormalization",
+    "PrincipalComponents",
     "audit",
+    "centre_square",
+    "decode_picture",
     "drawn_faces",
     "drawn_faces_dataset",
     "drop_duplicates",
+    "find_faces",
     "limit",
     "load",
     "make_normalization",
+    "network_input",
     "normalization_from_state",
     "parse_class_name",
     "parse_split",
+    "principal_components",
+    "read_picture",
+    "require_detector",
     "stratified_kfold",
     "stratified_split",
     "write_predictions",

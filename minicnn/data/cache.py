@@ -17,7 +17,7 @@ from minicnn.files import atomic_write
 
 __all__ = ["FORMAT", "cache_directory", "fetch", "store"]
 
-FORMAT = "1"  # raise it whenever reading the same source gives something else than before
+FORMAT = "2"  # raise it whenever reading the same source gives something else than before
 
 
 def cache_directory(cache: bool | str | os.PathLike[str] | None) -> Path | None:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import io
 import posixpath
-import re
 from collections import defaultdict
 from collections.abc import Iterable
-from typing import Any
 
 import numpy as np
 
@@ -20,13 +17,13 @@ from minicnn.data.face_dataset import (
     parse_class_name,
     parse_split,
 )
+from minicnn.data.pictures import decode_picture, network_input
 from minicnn.data.sources import Source, readable
 from minicnn.errors import DataError
 
 __all__ = ["decode_image", "has_class_folders", "is_image", "read_class_folders", "read_numbered"]
 
 _SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
-_MOST_PIXELS = 1 << 26
 
 
 def is_image(name: str) -> bool:
@@ -156,33 +153,9 @@ def decode_image(data: bytes) -> np.ndarray:
     Raises
     ------
     DataError
-        If the content is not an image, is damaged, or Pillow is not installed.
+        As for :func:`minicnn.data.pictures.decode_picture`.
     """
-    image_module = _pillow()
-    try:
-        with image_module.open(io.BytesIO(data)) as image:
-            if image.width * image.height > _MOST_PIXELS:
-                raise DataError(f"an image of {image.width}x{image.height} is too large for a face")
-            if image.mode.startswith("I"):  # 16 bits: convert() would clip them, not scale them
-                image = image_module.fromarray((np.asarray(image) >> 8).astype(np.uint8))
-            grey = image.convert("L")
-            if grey.size != (SIDE, SIDE):
-                grey = grey.resize((SIDE, SIDE), image_module.Resampling.BILINEAR)
-            return np.asarray(grey, np.uint8).reshape(-1)
-    except DataError:
-        raise
-    except Exception as error:  # decoders of damaged files raise nearly anything
-        # The decoder may name the object that it read from, which tells nobody anything.
-        reason = " ".join(re.sub(r"\S*<[^>]*>", "it", str(error)).split())
-        raise DataError(f"not an image, or a damaged one ({excerpt(reason)})") from error
-
-
-def _pillow() -> Any:
-    try:
-        from PIL import Image
-    except ImportError as error:
-        raise DataError('reading image files needs Pillow: pip install "minicnn[fer]"') from error
-    return Image
+    return network_input(decode_picture(data), (SIDE, SIDE, 1)).reshape(-1)
 
 
 def _read_image(source: Source, name: str) -> np.ndarray:

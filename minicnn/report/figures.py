@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,7 +16,13 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["plot_confusion", "plot_history", "require_matplotlib"]
+__all__ = [
+    "new_figure",
+    "plot_confusion",
+    "plot_history",
+    "require_matplotlib",
+    "save_figure",
+]
 
 # Okabe and Ito's blue and vermilion: told apart by the colour-blind, and in grey print by their
 # line styles.
@@ -67,7 +73,7 @@ def plot_history(
     epochs = list(history["epoch"])
     if not epochs:
         raise OptionError("plot_history: the history has no epochs")
-    figure = _figure(10, 4.2)
+    figure = new_figure(10, 4.2)
     figure.suptitle(title)
     left, right = figure.subplots(1, 2)
     for axes, quantity in ((left, "loss"), (right, "accuracy")):
@@ -85,7 +91,7 @@ def plot_history(
         axes.legend()
     left.set_ylabel(loss_name)
     right.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def plot_confusion(
@@ -124,7 +130,7 @@ def plot_confusion(
     support = matrix.sum(axis=1)
     share = matrix / np.maximum(support, 1)[:, None]
     side = 2.8 + 0.75 * k
-    figure = _figure(side + 0.7, side)
+    figure = new_figure(side + 0.7, side)
     axes = figure.subplots()
     image = axes.imshow(share, cmap="cividis", vmin=0, vmax=1)
     bar = figure.colorbar(image, ax=axes, fraction=0.046, pad=0.03)
@@ -140,7 +146,7 @@ def plot_confusion(
         range(k), [f"{name} ({n:,})" for name, n in zip(class_names, support, strict=True)]
     )
     _write_cells(axes, matrix, share)
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def _write_cells(axes: Axes, matrix: np.ndarray, share: np.ndarray) -> None:
@@ -156,7 +162,8 @@ def _write_cells(axes: Axes, matrix: np.ndarray, share: np.ndarray) -> None:
         )
 
 
-def _figure(width: float, height: float) -> Figure:
+def new_figure(width: float, height: float) -> Figure:
+    """Return an empty figure of a size in inches, for :func:`save_figure`."""
     # Not pyplot: that keeps every figure it makes, and looks for a screen.
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -166,6 +173,7 @@ def _figure(width: float, height: float) -> Figure:
     return figure
 
 
-def _save(figure: Any, path: str | os.PathLike[str]) -> None:
+def save_figure(figure: Figure, path: str | os.PathLike[str]) -> None:
+    """Write a figure as PNG, replacing an old file at once; equal figures give equal files."""
     with atomic_write(path, "wb") as file:
-        figure.savefig(file, format="png", metadata={"Software": None})  # equal runs, equal files
+        figure.savefig(file, format="png", metadata={"Software": None})

@@ -1,5 +1,6 @@
 """Training: the loop, callbacks, metrics, checkpoints, evaluation and cross-validation."""
 
+from minicnn.training.calibration import Calibration, calibration
 from minicnn.training.callbacks import BestModel, Callback, Checkpoint, EarlyStopping, HistoryWriter
 from minicnn.training.checkpoint import read_checkpoint, write_checkpoint
 from minicnn.training.crossvalidation import CrossValidation, cross_validate, fold_folder
@@ -12,6 +13,7 @@ from minicnn.training.trainer import Trainer
 
 __all__ = [
     "BestModel",
+    "Calibration",
     "Callback",
     "Checkpoint",
     "CrossValidation",
@@ -25,6 +27,7 @@ __all__ = [
     "Scores",
     "StopRequest",
     "Trainer",
+    "calibration",
     "cross_validate",
     "epoch_line",
     "evaluate",

@@ -10,7 +10,7 @@ from typing import Any
 from minicnn.errors import DataError, OptionError
 from minicnn.files import atomic_write
 
-__all__ = ["COLUMNS", "History"]
+__all__ = ["COLUMNS", "History", "mean_history", "read_histories", "write_rows"]
 
 COLUMNS = (
     "epoch",
@@ -22,6 +22,8 @@ COLUMNS = (
     "seconds",
     "images_per_second",
 )
+
+FOLD_COLUMNS = ("fold", *COLUMNS)  # of all folds of a cross-validated run together
 
 Row = dict[str, Any]
 
@@ -98,8 +100,8 @@ class History:
         """
         write_rows(path, COLUMNS, self.rows)
 
-    @classmethod
-    def read_csv(cls, path: str | os.PathLike[str]) -> History:
+    @staticmethod
+    def read_csv(path: str | os.PathLike[str]) -> History:
         """Read what :meth:`write_csv` wrote.
 
         Raises
@@ -107,19 +109,54 @@ class History:
         DataError
             There is no such file, or it is no history.
         """
-        name = os.fspath(path)
-        try:
-            with open(path, encoding="utf-8", newline="") as file:
-                reader = csv.DictReader(file)
-                if tuple(reader.fieldnames or ()) != COLUMNS:
-                    raise DataError(f"{name}: no history; expected the header {','.join(COLUMNS)}")
-                return cls({key: _number(key, text) for key, text in row.items()} for row in reader)
-        except OSError as error:
-            raise DataError(f"{name}: cannot be read ({error.strerror})") from None
-        except (ValueError, TypeError) as error:
-            if isinstance(error, DataError):
-                raise
-            raise DataError(f"{name}: no history ({error})") from None
+        return _read(path, COLUMNS)[0]
+
+
+def read_histories(path: str | os.PathLike[str]) -> list[History]:
+    """Read the history of a run; of a cross-validated one, that of each fold.
+
+    Raises
+    ------
+    DataError
+        There is no such file, or it is no history.
+    """
+    return _read(path, COLUMNS, FOLD_COLUMNS)
+
+
+def mean_history(histories: Sequence[History]) -> History:
+    """Return the mean of the folds' histories, over the epochs that all of them have."""
+    mean = History()
+    for epoch in range(min(map(len, histories))):
+        rows = [history[epoch] for history in histories]
+        mean.append({name: _mean([row[name] for row in rows]) for name in COLUMNS[1:]} |
+                    {"epoch": epoch + 1})  # fmt: skip
+    return mean
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known else None
+
+
+def _read(path: str | os.PathLike[str], *headers: tuple[str, ...]) -> list[History]:
+    # A table with one of these headers: a history, or one of each fold.
+    name = os.fspath(path)
+    folds: dict[Any, list[Row]] = {}
+    try:
+        with open(path, encoding="utf-8", newline="") as file:
+            reader = csv.DictReader(file)
+            if tuple(reader.fieldnames or ()) not in headers:
+                raise DataError(f"{name}: no history; expected the header {','.join(COLUMNS)}")
+            for texts in reader:
+                row = {key: _number(key, text) for key, text in texts.items()}
+                folds.setdefault(row.pop("fold", None), []).append(row)
+            return [History(rows) for rows in folds.values()] or [History()]
+    except OSError as error:
+        raise DataError(f"{name}: cannot be read ({error.strerror})") from None
+    except (ValueError, TypeError) as error:
+        if isinstance(error, DataError):
+            raise
+        raise DataError(f"{name}: no history ({error})") from None
 
 
 def write_rows(
@@ -135,6 +172,6 @@ def write_rows(
 def _number(column: str, text: str | None) -> int | float | None:
     if text is None:
         raise ValueError("a row is too short")
-    if column == "epoch":
+    if column in ("fold", "epoch"):
         return int(text)
     return float(text) if text else None

@@ -6,8 +6,9 @@ import json
 
 import pytest
 
-from minicnn.commands.run_folder import FILES, RunFolder, versions, write_json
+from minicnn.commands.run_folder import FILES, RunFolder, versions
 from minicnn.errors import DataError, OptionError
+from minicnn.files import write_json
 
 pytestmark = pytest.mark.host
 

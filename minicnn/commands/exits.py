@@ -1,0 +1,83 @@
+"""How commands end: their exit codes, one line for each error, and files that are not lost."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from minicnn.errors import DataError, MinicnnError, OptionError
+
+__all__ = ["ERROR", "INTERRUPTED", "guarded", "refuse_existing", "short_name"]
+
+ERROR = 2
+INTERRUPTED = 130  # what shells report for a program that Ctrl-C ended
+CLOSED = 141  # and for one whose reader, such as head, had seen enough
+
+
+def guarded(program: str, job: Callable[[], int], *, again: Callable[[], str] | None = None) -> int:
+    """Do a command's work, and turn what goes wrong into an exit code and one line on stderr.
+
+    Parameters
+    ----------
+    program : str
+        How the command is called; the line begins with its :func:`short_name`.
+    job : callable
+        Returns the exit code.
+    again : callable, optional
+        Says after an interruption how to go on.
+
+    Returns
+    -------
+    int
+        That of the job; 2 for an error, 130 where a signal ended it, 141 where nobody reads on.
+    """
+    try:
+        code = job()
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:
+        # What is left in the buffer would raise once more when Python closes it at its end.
+        with contextlib.suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return CLOSED
+    except MinicnnError as error:
+        message = str(error)
+    except MemoryError as error:
+        message = f"out of memory ({error}); choose a smaller --batch-size or model"
+    except OSError as error:
+        message = f"{error.filename or 'standard output'}: {error.strerror or error}"
+    except KeyboardInterrupt as error:
+        hint = "" if again is None else f"; {again()}"
+        what = str(error) or "stopped"
+        print(f"{short_name(program)}: interrupted, {what}{hint}", file=sys.stderr)
+        return INTERRUPTED
+    print(f"{short_name(program)}: error: {' '.join(message.split())}", file=sys.stderr)
+    return ERROR
+
+
+def short_name(program: str) -> str:
+    """Return what a program is called in messages: ``python examples/predict.py`` is "predict"."""
+    name = program.removeprefix("python ").removeprefix("-m ")
+    return Path(name).stem if name.endswith(".py") else name
+
+
+def refuse_existing(paths: Iterable[str | os.PathLike[str]], *, overwrite: bool) -> None:
+    """Refuse, before any work is done, files that could not be written or would be overwritten.
+
+    Raises
+    ------
+    OptionError
+        There is such a file and nobody asked to overwrite it.
+    DataError
+        There is no folder for it, or something else than a file in its place.
+    """
+    for path in map(Path, paths):
+        if path.exists() and not path.is_file():
+            raise DataError(f"{path}: cannot be written, it is not a regular file")
+        if path.exists() and not overwrite:
+            raise OptionError(f"{path}: is there already; add --overwrite to replace it")
+        if not path.parent.is_dir():
+            raise DataError(f"{path}: cannot be written, there is no folder {path.parent}")

@@ -1,0 +1,127 @@
+"""Explain the network of a run, and keep what is found in the run's folder, whole or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from minicnn import backend
+from minicnn.commands.explain_figures import draw_explanations
+from minicnn.commands.explain_layers import explain_network
+from minicnn.commands.explain_maps import explain_faces
+from minicnn.commands.explaining import Chosen, Settings
+from minicnn.commands.run_folder import EXPLANATION_FILES, RunFolder, versions
+from minicnn.commands.trained_run import Part
+from minicnn.errors import DataError, OptionError
+from minicnn.nn.conv import Conv2d
+from minicnn.report.explained import Explanations
+from minicnn.zoo.network import Network
+
+__all__ = ["explain_run", "explanations_of", "hash_of", "refuse_to_replace"]
+
+
+def explanations_of(
+    network: Network, part: Part, settings: Settings, say: Callable[[str], None], *, weights: Path
+) -> Explanations:
+    """Explain a network by faces of a part of the data.
+
+    Parameters
+    ----------
+    network : Network
+    part : Part
+    settings : Settings
+    say : callable
+        Is told how far it is.
+    weights : Path
+        The file that the network was read from.
+
+    Returns
+    -------
+    Explanations
+    """
+    chosen = Chosen.of(network, part.images, settings)
+    say(f"faces: {part.split} of {part.source}, {len(chosen.all):,} that show something")
+    layers = ", ".join(settings.features) or "none"
+    say(f"layers: {settings.layer or 'none'} for Grad-CAM, {layers} for filters")
+    numbers, arrays = explain_faces(network, chosen, settings, say)
+    arrays |= explain_network(network, chosen, settings, say)
+    convolutions = [name for name, module in network.named_modules() if isinstance(module, Conv2d)]
+    content = {
+        "model": network.name,
+        "weights_sha256": hash_of(weights),
+        "data": part.source,
+        "split": part.split,
+        "faces": len(chosen.part),
+        "shown": chosen.part.ids[: settings.faces].tolist(),
+        "left_out_as_blank": chosen.left_out,
+        "thorough": settings.thorough,
+        "layer": settings.layer,
+        "first_convolution": convolutions[0] if convolutions else None,
+        "features": list(settings.features),
+        "samples": settings.samples,
+        "steps": settings.steps,
+        "searched": len(chosen.searched),
+        "seed": settings.seed,
+        **numbers,
+        "versions": versions(),
+    }
+    return Explanations(content, {name: backend.to_numpy(each) for name, each in arrays.items()})
+
+
+def explain_run(
+    run: RunFolder, network: Network, part: Part, settings: Settings, say: Callable[[str], None]
+) -> Explanations:
+    """Explain a run's network, and write figures, numbers and arrays in place of those there."""
+    with run.hold(), _whole_or_not(run.explanations) as folder:
+        found = explanations_of(network, part, settings, say, weights=run.weights)
+        count = draw_explanations(found, part.images.class_names, folder)
+        found.save(folder)
+    say(f"{count} figures and the numbers are in {run.explanations}")
+    return found
+
+
+def hash_of(file: Path) -> str:
+    """Return the SHA-256 of a file's content, in hexadecimal digits."""
+    return hashlib.sha256(file.read_bytes()).hexdigest()
+
+
+def refuse_to_replace(target: Path, *, overwrite: bool) -> None:
+    """Refuse to replace explanations unasked, or ever to remove what was not written here.
+
+    Raises
+    ------
+    DataError, OptionError
+    """
+    if not os.path.lexists(target):
+        return
+    if target.is_symlink() or not target.is_dir():
+        raise DataError(f"{target}: is no folder; move it away")
+    others = sorted(
+        file.name for file in target.iterdir() if not EXPLANATION_FILES.fullmatch(file.name)
+    )
+    if others:
+        raise OptionError(f"{target}: holds other files ({', '.join(others)}); move them away")
+    if not overwrite:
+        raise OptionError(f"{target}: is there already; add --overwrite to replace it")
+
+
+@contextmanager
+def _whole_or_not(target: Path) -> Iterator[Path]:
+    """Give a folder to write into, which takes the place of the target only once all is written.
+
+    Whoever calls this holds the run folder, and with it what a killed process left was removed.
+    """
+    temporary, old = (target.parent / f".{target.name}.{word}.tmp" for word in ("new", "old"))
+    try:
+        temporary.mkdir()
+        yield temporary
+        if target.exists():
+            target.rename(old)
+        temporary.rename(target)
+    finally:
+        for rest in (temporary, old):
+            shutil.rmtree(rest, ignore_errors=True)

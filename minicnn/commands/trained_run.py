@@ -1,0 +1,126 @@
+"""The folder of a training run read back: its options, its configuration and its faces."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+from minicnn.commands.run_folder import RunFolder
+from minicnn.commands.train_data import (
+    DRAWN_NAME,
+    VALIDATION_SPLITS,
+    Faces,
+    labelled,
+    load_faces,
+)
+from minicnn.commands.train_options import Options, checked
+from minicnn.data.face_dataset import SPLIT_NAMES, FaceDataset
+from minicnn.data.fer2013 import load
+from minicnn.errors import DataError, OptionError
+
+__all__ = [
+    "Part",
+    "refuse_other_data",
+    "shown_faces",
+    "shown_part",
+    "stored_faces",
+    "stored_options",
+]
+
+
+class Part(NamedTuple):
+    """Faces on which a trained network is looked at: one split of a source."""
+
+    images: FaceDataset
+    split: str
+    source: str
+
+
+def stored_options(folder: RunFolder) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the configuration of a run, and its options with every value checked.
+
+    Raises
+    ------
+    DataError
+        The configuration is missing, cannot be read, or is damaged.
+    """
+    config = folder.stored()
+    try:
+        return config, checked(config["options"])
+    except OptionError as error:
+        raise DataError(f"{folder.config}: damaged ({error}); choose another folder") from None
+
+
+def refuse_other_data(faces: Faces, options: Options, config: dict[str, Any], remedy: str) -> None:
+    """Refuse faces that are not those of the run whose configuration it is.
+
+    Raises
+    ------
+    OptionError
+        Their hash is another one.
+    """
+    stored = config["data"]
+    if stored.get("sha256") != faces.train.sha256:
+        raise OptionError(
+            f"--data {options.data or DRAWN_NAME}: the run was begun with other data "
+            f"({stored.get('source')}, sha256 {str(stored.get('sha256'))[:12]}), this is sha256 "
+            f"{faces.train.sha256[:12]}; {remedy}"
+        )
+
+
+def stored_faces(folder: RunFolder) -> tuple[Options, Faces]:
+    """Return a run's options, and the very splits of the faces that it worked on.
+
+    Raises
+    ------
+    DataError
+        The configuration or the data cannot be read.
+    OptionError
+        The data are no longer those of the run.
+    """
+    config, values = stored_options(folder)
+    options = Options(**values)
+    faces = load_faces(options)
+    refuse_other_data(faces, options, config, "put the run's own back, or name one with --data")
+    return options, faces
+
+
+def shown_part(faces: Faces) -> Part:
+    """Return the faces that a run validated on."""
+    origin = faces.validation_source
+    split = origin if origin in VALIDATION_SPLITS else "validation"
+    return Part(faces.require_validation(), split, faces.source)
+
+
+def shown_faces(folder: RunFolder, data: str | None) -> tuple[Part, FaceDataset]:
+    """Return the faces on which a run's network is looked at, and all from which they are.
+
+    Parameters
+    ----------
+    folder : RunFolder
+        With a configuration, unless data are named.
+    data : str or None
+        None for what the run validated on; of a cross-validated run, no fold is taken, but what a
+        plain one validates on. Of other data, the first split with labels is taken, and the
+        training images only where there is no other.
+
+    Raises
+    ------
+    DataError
+        The configuration or the data cannot be read, or there are no labels.
+    OptionError
+        The data are no longer those of the run.
+    """
+    if data is None:
+        config, values = stored_options(folder)
+        options = replace(Options(**values), folds=None)
+        faces = load_faces(options)
+        refuse_other_data(faces, options, config, "put the run's own back, or name others: --data")
+        return shown_part(faces), faces.together()
+    dataset = load(data)
+    parts = {name: dataset.split(name) for name in dataset.splits}
+    wanted = dict.fromkeys((*VALIDATION_SPLITS, *reversed(SPLIT_NAMES)))
+    found = next((name for name in wanted if labelled(parts.get(name))), None)
+    if found is None:
+        raise DataError(f"{data}: there are no faces with labels")
+    return Part(parts[found], found, data), dataset

@@ -1,0 +1,112 @@
+"""Explanations of a network as they are kept in a run folder: numbers, and arrays by name."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors
+import safetensors.numpy
+
+from minicnn.errors import DataError
+from minicnn.explain.curves import ScoreCurve
+from minicnn.files import atomic_write, write_json
+
+__all__ = ["Explanations"]
+
+NUMBERS = "explanations.json"
+ARRAYS = "explanations.safetensors"
+
+
+@dataclass(frozen=True, eq=False)
+class Explanations:
+    """What was found of a network.
+
+    Attributes
+    ----------
+    content : dict
+        Numbers and texts, as JSON can hold them: what was explained, and by which settings.
+    arrays : dict of str to NumPy array
+        Pictures in uint8 unless another unit is told. N faces are shown, M are measured:
+
+        - ``faces`` (N, H, W, C), ``labels`` (N,), ``probabilities`` (N, K), ``masked`` as the
+          faces;
+        - ``map/METHOD`` (N, H, W), importance; ``mean_map/METHOD`` (H, W), the mean over the
+          measured faces of each map's absolute values, divided by their sum; ``mean_face`` (H, W);
+        - ``curve/fractions`` (S,), ``curve/deletion/METHOD`` and ``curve/insertion/METHOD`` (M, S);
+        - ``filters`` (O, KH, KW, C), weights;
+        - ``classes/pictures`` (K, seeds, H, W, C) in the network's units, ``classes/values``
+          (K, seeds);
+        - of each layer: ``layer/LAYER/maps`` (h, w, c) of the first face; ``ascent`` (F, seeds, H,
+          W, C), ``values`` (F, seeds); ``top`` (G, k, H, W, C), ``top_values`` and ``top_labels``
+          (G, k), ``top_places`` (G, k, 2), row and column in the face.
+
+        Those that a network has nothing for are left out.
+    """
+
+    content: dict[str, Any]
+    arrays: dict[str, np.ndarray]
+
+    def get(self, name: str) -> np.ndarray | None:
+        """Return an array, or None where there is none of that name."""
+        return self.arrays.get(name)
+
+    def under(self, prefix: str) -> dict[str, np.ndarray]:
+        """Return the arrays whose names begin with a prefix and a slash, by the rest of the name.
+
+        In the order of the methods, as the content lists them.
+        """
+        found = {
+            name.removeprefix(f"{prefix}/"): array
+            for name, array in self.arrays.items()
+            if name.startswith(f"{prefix}/")
+        }
+        order = list(self.content.get("methods", ()))
+        rank = {name: place for place, name in enumerate(order)}
+        return dict(sorted(found.items(), key=lambda item: rank.get(item[0], len(rank))))
+
+    def curves(self) -> dict[str, tuple[ScoreCurve, ScoreCurve]]:
+        """Return the deletion and the insertion curve of each method that has them."""
+        both = [self.under(f"curve/{kind}") for kind in ("deletion", "insertion")]
+        fractions = self.get("curve/fractions")
+        if fractions is None:
+            return {}
+        return {
+            name: (_curve(fractions, both[0][name]), _curve(fractions, both[1][name]))
+            for name in both[0]
+        }
+
+    def save(self, folder: str | os.PathLike[str]) -> None:
+        """Write both parts into a folder, which must exist."""
+        arrays = {name: np.ascontiguousarray(array) for name, array in self.arrays.items()}
+        with atomic_write(Path(folder) / ARRAYS, "wb") as file:
+            file.write(safetensors.numpy.save(arrays))
+        write_json(Path(folder) / NUMBERS, self.content)
+
+    @classmethod
+    def load(cls, folder: str | os.PathLike[str]) -> Explanations:
+        """Read what :meth:`save` wrote.
+
+        Raises
+        ------
+        DataError
+            A file is missing or damaged.
+        """
+        try:
+            content = json.loads((Path(folder) / NUMBERS).read_text(encoding="utf-8"))
+            arrays = safetensors.numpy.load((Path(folder) / ARRAYS).read_bytes())
+            if not isinstance(content.get("methods"), dict):
+                raise TypeError("no methods")
+        except OSError as error:
+            raise DataError(f"{error.filename}: cannot be read ({error.strerror})") from None
+        except (ValueError, TypeError, AttributeError, safetensors.SafetensorError) as error:
+            raise DataError(f"{folder}: damaged ({error}); explain the run anew") from None
+        return cls(content, arrays)
+
+
+def _curve(fractions: np.ndarray, scores: np.ndarray) -> ScoreCurve:
+    return ScoreCurve(fractions, scores, np.trapezoid(scores, fractions, axis=1))

@@ -1,0 +1,149 @@
+"""What a page says at its top: the facts in numbers, and in sentences what is to be seen below."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from minicnn.inspect.table import Summary
+from minicnn.report.page.texts import duration
+from minicnn.training.metrics import Scores
+
+__all__ = ["Fact", "facts_of", "findings_of", "standard_error"]
+
+ALMOST = 0.03  # a smaller gap between confidence and accuracy is none
+
+
+class Fact(NamedTuple):
+    """A number, what it is, and what has to be known of it."""
+
+    name: str
+    value: str
+    note: str = ""
+
+
+def standard_error(scores: Scores) -> float:
+    """Return the standard error of an accuracy that was counted."""
+    return float(np.sqrt(scores.accuracy * (1 - scores.accuracy) / max(scores.count, 1)))
+
+
+def facts_of(
+    scores: Scores | None, summary: Summary, calibration: dict[str, Any] | None, seconds: float
+) -> list[Fact]:
+    """Return the numbers that come first."""
+    facts = []
+    if scores is not None:
+        facts += [
+            Fact("accuracy", f"{scores.accuracy:.1%}", f"± {standard_error(scores):.1%}"),
+            Fact("macro F1", f"{scores.macro_f1:.3f}"),
+        ]
+        if scores.loss is not None:
+            facts.append(Fact("cross-entropy", f"{scores.loss:.3f}"))
+    if calibration is not None:
+        facts.append(Fact("calibration error", f"{calibration['error']:.3f}"))
+    return [
+        *facts,
+        Fact("parameters", _millions(summary.parameters), f"{summary.trainable:,} learned"),
+        Fact("operations", _millions(summary.cost.flops), "for one face"),
+        Fact("training", duration(seconds)),
+    ]
+
+
+def _millions(count: int) -> str:
+    for size, unit in ((10**9, "G"), (10**6, "M"), (10**3, "k")):
+        if count >= size:
+            return f"{count / size:.3g} {unit}"
+    return str(count)
+
+
+def findings_of(
+    scores: Scores | None,
+    names: Sequence[str],
+    *,
+    confusion: dict[str, Any] | None,
+    calibration: dict[str, Any] | None,
+    explained: dict[str, Any] | None,
+    data: dict[str, Any] | None,
+    comparison: dict[str, Any] | None,
+) -> list[tuple[str, str]]:
+    """Return sentences, each with the section that shows more; None where there is none."""
+    found = []
+    if scores is not None and confusion is not None:
+        found += [("confusions", each) for each in _recognised(scores, names, confusion)]
+    if explained is not None:
+        found += [("explanations", each) for each in _explained(explained)]
+    if calibration is not None:
+        found.append(("calibration", _calibrated(calibration)))
+    if comparison is not None:
+        found.append(("comparison", comparison["sentence"]))
+    if data is not None:
+        found += [("data", each) for each in _of_data(data)]
+    return found
+
+
+def _recognised(scores: Scores, names: Sequence[str], confusion: dict[str, Any]) -> list[str]:
+    there = np.flatnonzero(scores.support)
+    if not there.size:
+        return []
+    recall = scores.recall
+    best, worst = (there[pick(recall[there])] for pick in (np.argmax, np.argmin))
+    most = int(scores.support.argmax())
+    told = [
+        f"{scores.accuracy:.1%} of {scores.count:,} faces are recognised; always answering "
+        f"{names[most]} would be right on {scores.support[most] / scores.count:.1%}.",
+        f"{names[best]} is recognised best ({recall[best]:.0%} of its faces), {names[worst]} worst "
+        f"({recall[worst]:.0%}).",
+    ]
+    pairs = [
+        f"{names[cell['true']]} for {names[cell['predicted']]} ({cell['share']:.0%})"
+        for cell in confusion["most"][:3]
+    ]
+    return [*told, f"Most often it takes {', '.join(pairs)}."] if pairs else told
+
+
+def _explained(explained: dict[str, Any]) -> list[str]:
+    methods, uniform = explained["methods"], explained["uniform"]
+    share = methods["SmoothGrad"]["central_mass"]
+    told = []
+    if share is not None:
+        told.append(
+            f"{share:.0%} of the saliency (SmoothGrad) lies in the middle of the picture, where "
+            f"brows, eyes, nose and mouth are; a uniform map would have {uniform:.0%} there."
+        )
+    areas = {
+        name: each["deletion_area"]
+        for name, each in methods.items()
+        if each["deletion_area"] is not None
+    }
+    if areas:
+        best = min(areas, key=lambda name: areas[name])
+        told.append(
+            f"{best} names the pixels that matter best: with them taken away, the mean probability "
+            f"is {areas[best]:.2f}, in a random order {areas.get('Random order', 0):.2f}."
+        )
+    return told
+
+
+def _calibrated(calibration: dict[str, Any]) -> str:
+    gap = calibration["confidence"] - calibration["accuracy"]
+    how = "fits" if abs(gap) < ALMOST else "is above" if gap > 0 else "is below"
+    return (
+        f"Its confidence {how} its accuracy: {calibration['confidence']:.0%} in the mean, and "
+        f"{calibration['accuracy']:.0%} are right (expected calibration error "
+        f"{calibration['error']:.3f})."
+    )
+
+
+def _of_data(data: dict[str, Any]) -> list[str]:
+    audit = data["audit"]
+    told = [
+        f"{leak['count']:,} faces of {leak['split'].replace('_', ' ')} stand among the training "
+        "faces as well."
+        for leak in data["leaks"]
+        if leak["count"]
+    ]
+    if audit.conflicting_groups:
+        told.append(f"{len(audit.conflicting_groups):,} pictures have two labels or more.")
+    return told

@@ -1,0 +1,211 @@
+"""Training as a page shows it: curves over the epochs, comparisons of runs, how to repeat them."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from minicnn.report.page.charts import Chart, Series, line_chart
+from minicnn.report.run_files import Experiment, RunFiles
+from minicnn.training.history import History, mean_history
+
+__all__ = ["compared_of", "curves_of", "repeat_of", "run_title"]
+
+TRAIN, VALIDATION = 0, 1  # looks: blue and vermilion
+
+
+def curves_of(files: RunFiles) -> dict[str, Any]:
+    """Return the charts of accuracy and loss, and the table of epochs."""
+    histories = files.histories
+    history = histories[0] if len(histories) == 1 else mean_history(histories)
+    best = None if files.metrics is None else files.metrics.get("best_epoch")
+    charts = [_history_chart(history, histories, quantity, best) for quantity in
+              ("accuracy", "loss")] if len(history) else []  # fmt: skip
+    return {
+        "charts": charts,
+        "rows": list(history),
+        "best": best,
+        "folds": len(histories) if len(histories) > 1 else 0,
+        "stopped_early": None if files.metrics is None else files.metrics.get("stopped_early"),
+        "seconds": sum(sum(each.column("seconds")) for each in histories),
+    }
+
+
+def _history_chart(
+    history: History, histories: Sequence[History], quantity: str, best: int | None
+) -> Chart:
+    epochs = history.column("epoch")
+    series = []
+    if len(histories) > 1:
+        series += [
+            Series(f"fold {number}", each.column("epoch"), each.column(f"validation_{quantity}"),
+                   look=VALIDATION, faint=True)
+            for number, each in enumerate(histories, 1)
+        ]  # fmt: skip
+    series += [
+        Series("training", epochs, history.column(f"train_{quantity}"), TRAIN, dashed=True),
+        Series("validation", epochs, history.column(f"validation_{quantity}"), VALIDATION),
+    ]
+    return _chart(series, quantity, mark=None if best is None else (best, f"best epoch, {best}"))
+
+
+def _chart(series: Sequence[Series], quantity: str, mark: tuple[float, str] | None = None) -> Chart:
+    share = quantity == "accuracy"
+    return line_chart(
+        series,
+        title=quantity.capitalize(),
+        x_label="Epoch",
+        y_label="Share that is right" if share else "Cross-entropy",
+        y_text="{:.0%}".format if share else "{:.3g}".format,
+        mark=mark,
+    )
+
+
+def run_title(name: str) -> str:
+    """Return the name of an experiment's run as people read it."""
+    return name.replace("_", ", ").replace("-", " ") if "normalize-" in name else name
+
+
+def compared_of(experiment: Experiment, here: str | None = None) -> dict[str, Any]:
+    """Return the comparison that an experiment gives.
+
+    Parameters
+    ----------
+    experiment : Experiment
+    here : str, optional
+        The run whose page it is.
+    """
+    rows = experiment.results["runs"]
+    reported = experiment.results.get("reported", {})
+    charts = []
+    for quantity in ("accuracy", "loss"):
+        series = []
+        for number, (name, history) in enumerate(experiment.histories.items()):
+            epochs = history.column("epoch")
+            for part, dashed in (("train", True), ("validation", False)):
+                label = run_title(name) + (", training" if dashed else "")
+                values = history.column(f"{part}_{quantity}")
+                series.append(Series(label, epochs, values, number, dashed=dashed))
+        charts.append(_chart(series, quantity))
+    return {
+        "kind": experiment.kind,
+        "sentence": sentence_of(experiment),
+        "rows": [
+            {
+                **row,
+                "title": run_title(row["run"]),
+                "here": row["run"] == here,
+                "reported": reported.get(row["run"]) if experiment.results.get("data") else None,
+                "page": _page_of(experiment, row["run"], here),
+            }
+            for row in rows
+        ],
+        "has_reported": any(reported.values()) and bool(experiment.results.get("data")),
+        "charts": charts,
+        "effects": _effects(experiment.results.get("effects", [])),
+    }
+
+
+def sentence_of(experiment: Experiment) -> str:
+    """Return in one sentence what an experiment shows."""
+    if experiment.kind == "compare_dnn":
+        cnn, dnn = experiment.results["runs"]
+        gain = experiment.results["difference"]["accuracy"]
+        spread = experiment.results["difference"]["standard_error"]
+        which = "ahead of" if gain > 0 else "behind" if gain < 0 else "level with"
+        doubt = ", which is within the noise" if abs(gain) <= 2 * spread else ""
+        return (
+            f"{cnn['run']} ({cnn['accuracy']:.1%}) is {which} {dnn['run']} "
+            f"({dnn['accuracy']:.1%}), a dense network of {dnn['parameters']:,} parameters beside "
+            f"{cnn['parameters']:,}, by {100 * abs(gain):.1f} points (standard error "
+            f"{100 * spread:.1f}){doubt}."
+        )
+    told = []
+    for effect in experiment.results["effects"]:
+        if effect["where"] == "all" or not _has_mean(experiment, effect):
+            clear = "" if effect["clear"] else ", within the noise"
+            told.append(
+                f"{effect['factor']} {effect['level']} instead of {effect['against']} changes it "
+                f"by {100 * effect['accuracy']:+.1f} points (standard error "
+                f"{100 * effect['standard_error']:.1f}{clear})"
+            )
+    return f"What changes the validation accuracy: {'; '.join(told)}."
+
+
+def _has_mean(experiment: Experiment, effect: Mapping[str, Any]) -> bool:
+    return any(
+        other["where"] == "all" and (other["factor"], other["level"])
+        == (effect["factor"], effect["level"])
+        for other in experiment.results["effects"]
+    )  # fmt: skip
+
+
+def _page_of(experiment: Experiment, run: str, here: str | None) -> str | None:
+    # Where the page of another run lies, as seen from this one, if it has one.
+    if run == here or not (experiment.folder / run / "report.html").is_file():
+        return None
+    return f"{'' if here is None else '../'}{run}/report.html"
+
+
+def _effects(effects: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    # Each with its place in a bar of 100 units, whose middle is no effect.
+    reach = max(
+        (max(abs(each["accuracy"]) + 2 * each["standard_error"], abs(each["reported"] or 0))
+         for each in effects),
+        default=0.0,
+    )  # fmt: skip
+    scale = 48 / reach if reach else 0.0
+    rows = []
+    for each in effects:
+        other = "augment" if each["factor"] == "normalize" else "normalize"
+        place = f"mean over {other}" if each["where"] == "all" else f"{other} {each['where']}"
+        spread = 2 * each["standard_error"]
+        rows.append(
+            {
+                **each,
+                "name": f"{each['factor']} {each['against']} → {each['level']}",
+                "place": place,
+                "at": 50 + scale * each["accuracy"],
+                "low": 50 + scale * (each["accuracy"] - spread),
+                "high": 50 + scale * (each["accuracy"] + spread),
+                "reported_at": None if each["reported"] is None else 50 + scale * each["reported"],
+            }
+        )
+    return rows
+
+
+def repeat_of(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the command that repeats a run or an experiment, its options, and its versions."""
+    options = {**config.get("settings", {}), **(config.get("options") or config.get("given", {}))}
+    data = config.get("data") or {}
+    machine = dict(config.get("machine", {}))
+    threads = machine.pop("threads", {})
+    return {
+        "command": _lines(config.get("command")),
+        "options": {name.replace("_", " "): _shown(value) for name, value in options.items()},
+        "data": data,
+        "versions": config.get("versions", {}),
+        "machine": {name.replace("_", " "): value for name, value in machine.items()}
+        | {name: value for name, value in threads.items() if value is not None},
+    }
+
+
+def _lines(command: str | None) -> str:
+    # One option a line, so that it can be read on a narrow page, and still be copied.
+    if not command:
+        return ""
+    lines: list[list[str]] = [[]]
+    for word in shlex.split(command):
+        if word.startswith("--"):
+            lines.append([])
+        lines[-1].append(shlex.quote(word))
+    return " \\\n  ".join(" ".join(line) for line in lines)
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "none" if value is None else str(value)

@@ -1,0 +1,229 @@
+"""The evaluate command: a run's own splits, other data, what it writes, what it refuses."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from minicnn import Tensor, zoo
+from minicnn.commands import evaluate, train_fer
+from minicnn.commands.run_folder import RunFolder
+from minicnn.data.fer2013 import load
+
+pytestmark = pytest.mark.host
+
+
+@pytest.fixture(autouse=True)
+def own_cache(monkeypatch, tmp_path):
+    monkeypatch.setenv("MINICNN_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.fixture
+def faces(tmp_path):
+    """Write a csv in the published layout: 14 Training, 21 PublicTest and 7 PrivateTest rows."""
+    rng = np.random.default_rng(5)
+    path = tmp_path / "faces.csv"
+    with open(path, "w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(("emotion", "pixels", "Usage"))
+        for usage, count in (("Training", 14), ("PublicTest", 21), ("PrivateTest", 7)):
+            for number in range(count):
+                pixels = " ".join(map(str, rng.integers(0, 256, 2304)))
+                writer.writerow((number % 7, pixels, usage))
+    return path
+
+
+def evaluated(command, *words):
+    code, out, error = command("evaluate", *words, "--json")
+    assert (code, error) == (0, "")
+    return json.loads(out)
+
+
+@pytest.mark.parametrize("split", ["train", "validation"])
+def test_the_scores_of_a_run_are_those_that_it_wrote(split, trained, command):
+    found = evaluated(command, trained, "--split", split)
+    wrote = json.loads((trained / "metrics.json").read_text())["splits"][split]
+    assert found["scores"] == wrote
+    assert found["split"] == split
+
+
+def test_by_default_a_run_is_evaluated_on_what_it_validated_on(trained, command):
+    assert evaluated(command, trained)["split"] == "validation"
+
+
+def test_other_data_are_evaluated_whole_and_by_the_weights_normalisation(faces, trained, command):
+    weights = trained / "weights.safetensors"
+    found = evaluated(command, weights, "--data", faces, "--split", "public_test")
+    model, part = zoo.load(weights), load(faces, cache=None).split("public_test")
+    logits = model(Tensor(model.normalization(part.images))).numpy().astype(np.float64)
+    probabilities = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    confusion = np.zeros((7, 7), int)
+    np.add.at(confusion, (part.labels, logits.argmax(axis=1)), 1)
+    assert found["scores"]["confusion_matrix"] == confusion.tolist()
+    assert found["scores"]["accuracy"] == np.trace(confusion) / 21
+    chosen = probabilities[np.arange(21), part.labels]
+    assert found["scores"]["loss"] == pytest.approx(-np.log(chosen).mean(), rel=1e-4)
+    confidence, right = probabilities.max(axis=1), logits.argmax(axis=1) == part.labels
+    gaps = [
+        abs((right[inside] * 1.0 - confidence[inside]).sum()) / 21
+        for low in np.arange(15) / 15
+        if (inside := (confidence > low) & (confidence <= low + 1 / 15)).any()
+    ]
+    error = found["calibration"]["expected_calibration_error"]
+    assert error == pytest.approx(sum(gaps), abs=1e-4)
+
+
+def test_a_fault_in_the_preprocessing_would_be_seen(faces, trained, command, monkeypatch):
+    words = (trained / "weights.safetensors", "--data", faces)
+    right = evaluated(command, *words)
+
+    def without_normalisation(path):
+        network = zoo.load(path)
+        network.normalization = None
+        return network
+
+    monkeypatch.setattr(evaluate, "load_network", without_normalisation)
+    assert evaluated(command, *words)["scores"] != right["scores"]
+
+
+def test_of_other_data_the_public_test_is_the_default_and_a_limit_keeps_the_classes(
+    faces, trained, command
+):
+    found = evaluated(command, trained, "--data", faces, "--limit", "14")
+    assert found["split"] == "public_test"
+    supports = [each["support"] for each in found["scores"]["classes"].values()]
+    assert supports == [2] * 7
+
+
+def test_the_table_shows_every_class_and_the_confusion(trained, command):
+    code, out, _ = command("evaluate", trained, "--split", "train")
+    assert code == 0
+    scores = json.loads((trained / "metrics.json").read_text())["splits"]["train"]
+    assert "note: the network was trained on these images" in out
+    assert f"accuracy {scores['accuracy']:.4f} (standard error " in out
+    lines = [line.split() for line in out.splitlines()]
+    fear = scores["classes"]["Fear"]
+    shown = [f"{fear[name]:.3f}" for name in ("precision", "recall", "f1")]
+    assert ["Fear", *shown, str(fear["support"])] in lines
+    assert ["Fear", *map(str, scores["confusion_matrix"][2])] in lines
+
+
+def test_files_are_written_and_read_back_and_never_overwritten_unasked(
+    tmp_path, trained, command, refused
+):
+    names = {"--output": "scores.json", "--predictions": "labels.csv", "--figure": "matrix.png"}
+    words = [word for flag, name in names.items() for word in (flag, tmp_path / name)]
+    assert command("evaluate", trained, *words)[0] == 0
+    content = json.loads((tmp_path / "scores.json").read_text())
+    assert content["model"] == "plain_dnn"
+    assert content["weights"] == str(trained / "weights.safetensors")
+    assert content["scores"]["count"] == 28
+    assert (tmp_path / "labels.csv").read_bytes() == (trained / "predictions.csv").read_bytes()
+    image = pytest.importorskip("matplotlib.image").imread(tmp_path / "matrix.png")
+    assert min(image.shape[:2]) > 400
+    assert image[:, :, :3].std() > 0.1
+    before = {name: (tmp_path / name).read_bytes() for name in names.values()}
+    for flag, name in names.items():
+        line = refused("evaluate", trained, flag, tmp_path / name)
+        assert f"{name}: is there already; add --overwrite" in line
+    assert {name: (tmp_path / name).read_bytes() for name in names.values()} == before
+    other = ("--split", "train", "--output", tmp_path / "scores.json", "--overwrite")
+    assert command("evaluate", trained, *other)[0] == 0
+    assert json.loads((tmp_path / "scores.json").read_text())["split"] == "train"
+
+
+def test_images_without_labels_are_predicted_only(tmp_path, trained, command, refused):
+    rng = np.random.default_rng(0)
+    with open(tmp_path / "test.csv", "w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(("id", "feature"))
+        for number in range(3):
+            writer.writerow((100 + number, " ".join(map(str, rng.integers(0, 256, 2304)))))
+    words = (trained, "--data", tmp_path / "test.csv")
+    assert "have no labels to compare with; --predictions" in refused("evaluate", *words)
+    code, out, _ = command("evaluate", *words, "--predictions", tmp_path / "labels.csv")
+    assert code == 0
+    assert "has no labels; wrote" in out
+    rows = (tmp_path / "labels.csv").read_text().splitlines()
+    assert [row.split(",")[0] for row in rows] == ["id", "100", "101", "102"]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--split", "public_test"), "--split public_test: there is none; give one of --split tra"),
+        (("--data", "nothing.csv"), "nothing.csv: no such file"),
+        (("--limit", "0"), "expected a whole number of 1 or more"),
+        (("--output", "/nowhere/a.json"), "there is no folder /nowhere"),
+        (("--backend", "cupy"), "backend: cupy (asked for by name): not installed"),
+    ],
+)
+def test_what_cannot_be_evaluated_is_refused(words, message, trained, refused):
+    assert message in refused("evaluate", trained, *words)
+
+
+def test_weights_without_their_run_need_data(trained, refused):
+    line = refused("evaluate", trained / "weights.safetensors")
+    assert "is no run folder with a config.json that names the data; give --data" in line
+
+
+def test_a_run_whose_data_changed_is_refused(tmp_path, faces, no_figures, refused):
+    words = ["--model", "plain_dnn", "--epochs", "1", "--quiet", "--data", str(faces)]
+    assert train_fer.main([*words, "--out", str(tmp_path / "run")]) == 0
+    lines = faces.read_text().splitlines()
+    faces.write_text("\n".join(lines[:-1]) + "\n")
+    line = refused("evaluate", tmp_path / "run")
+    assert "the run was begun with other data" in line
+    assert "name one with --data" in line
+    faces.unlink()
+    assert "faces.csv: no such file" in refused("evaluate", tmp_path / "run")
+
+
+def test_a_run_is_evaluated_under_the_names_of_its_data(tmp_path, faces, no_figures, command):
+    words = ["--model", "plain_dnn", "--epochs", "1", "--quiet", "--data", str(faces)]
+    assert train_fer.main([*words, "--out", str(tmp_path / "run")]) == 0
+    one, other, private = (
+        evaluated(command, tmp_path / "run", "--split", name)
+        for name in ("public_test", "validation", "private_test")
+    )
+    assert one["scores"] == other["scores"]
+    assert private["scores"]["count"] == 7
+
+
+def test_images_of_another_size_are_refused(tmp_path, faces, trained, refused):
+    folder = RunFolder(tmp_path / "other")
+    folder.make()
+    from minicnn.io import WeightsMetadata, save_weights
+
+    model = zoo.build("plain_dnn", input_shape=(24, 24, 1))
+    metadata = WeightsMetadata(model=model.name, arguments=model.arguments)
+    save_weights(folder.weights, model, metadata=metadata)
+    line = refused("evaluate", folder, "--data", faces)
+    assert "the images are 48x48x1, the network takes 24x24x1" in line
+
+
+def test_other_classes_are_refused(tmp_path, faces, refused):
+    from minicnn.io import WeightsMetadata, save_weights
+
+    model = zoo.build("plain_dnn", num_classes=2)
+    path = tmp_path / "w.safetensors"
+    metadata = WeightsMetadata(
+        model=model.name, arguments=model.arguments, class_names=("cat", "dog")
+    )
+    save_weights(path, model, metadata=metadata)
+    line = refused("evaluate", path, "--data", faces)
+    assert "the classes are Angry, Disgust" in line
+    assert "the network's are cat, dog" in line
+
+
+def test_a_damaged_configuration_is_named(tmp_path, trained, refused):
+    shutil.copytree(trained, tmp_path / "run")
+    config = tmp_path / "run" / "config.json"
+    content = json.loads(config.read_text())
+    content["options"]["limit"] = "many"
+    config.write_text(json.dumps(content))
+    assert "config.json: damaged (argument --limit" in refused("evaluate", tmp_path / "run")

@@ -12,7 +12,7 @@ from minicnn import zoo
 from minicnn.commands.arguments import whole
 from minicnn.commands.effects import Effect, effects_of
 from minicnn.commands.experiment_plan import Plan, experiment_main, experiment_parser
-from minicnn.commands.experiments import Finished, train_all, write_table
+from minicnn.commands.experiments import Finished, train_all, write_reports, write_table
 from minicnn.commands.tables import text_table
 from minicnn.commands.train_options import AUGMENTATIONS, NORMALIZATIONS, Options
 from minicnn.errors import OptionError
@@ -28,6 +28,7 @@ RESULTS = (
     "effects.csv",
     "figures/ablation.png",
     "figures/effects.png",
+    "report.html",
 )
 DEFAULTS: dict[str, Any] = {
     "model": "deep_vgg",
@@ -81,6 +82,7 @@ def _ablate(plan: Plan) -> None:
     write_json(plan.out / "ablation.json", content)
     plan.say(_text(finished, effects))
     plan.say(f"everything is in {plan.out}")
+    write_reports(plan, finished)
 
 
 def _draw(plan: Plan, finished: Sequence[Finished], effects: Sequence[Effect]) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from minicnn.commands.experiment_plan import Plan, experiment_main, experiment_parser
-from minicnn.commands.experiments import Finished, train_all, write_table
+from minicnn.commands.experiments import Finished, train_all, write_reports, write_table
 from minicnn.commands.tables import text_table
 from minicnn.files import write_json
 from minicnn.report.comparison import Curves, plot_curves
@@ -15,7 +15,7 @@ from minicnn.report.comparison import Curves, plot_curves
 __all__ = ["main"]
 
 KIND = "compare_dnn"
-RESULTS = ("comparison.json", "comparison.csv", "figures/comparison.png")
+RESULTS = ("comparison.json", "comparison.csv", "figures/comparison.png", "report.html")
 
 
 class _System(NamedTuple):
@@ -60,6 +60,7 @@ def _compare(plan: Plan) -> None:
     )
     write_json(plan.out / "comparison.json", content)
     plan.say(_text(system, cnn, dnn, content["difference"], plan.out))
+    write_reports(plan, [cnn, dnn])
 
 
 def _label(run: Finished) -> str:

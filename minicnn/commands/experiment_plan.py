@@ -14,15 +14,14 @@ import numpy as np
 
 from minicnn.commands.arguments import Parser, path
 from minicnn.commands.exits import guarded
-from minicnn.commands.train_options import add_options
+from minicnn.commands.reporting import require_report
+from minicnn.commands.train_options import REQUEST, add_options
 from minicnn.errors import DataError, OptionError
-from minicnn.report.figures import require_matplotlib
 from minicnn.training.interrupt import terminable
 
 __all__ = ["PLAN", "Plan", "experiment_main", "experiment_parser"]
 
 PLAN = "experiment.json"
-REQUEST = ("out", "resume", "overwrite", "quiet")
 
 
 @dataclass(frozen=True)
@@ -38,7 +37,7 @@ class Plan:
     given : dict
         The training options that were named; all runs have them.
     out : Path
-    resume, overwrite, quiet : bool
+    resume, overwrite, quiet, report : bool
     program : str
     """
 
@@ -49,6 +48,7 @@ class Plan:
     resume: bool
     overwrite: bool
     quiet: bool
+    report: bool
     program: str
 
     def say(self, text: str) -> None:
@@ -118,7 +118,7 @@ def experiment_main(
         # The training itself looks for NaN and infinity, and says where they arose.
         with terminable(), np.errstate(all="ignore"):
             plan = _planned(kind, parser.prog, given, defaults, folder)
-            require_matplotlib()
+            require_report(page=plan.report)
             run(plan)
         return 0
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -10,21 +11,28 @@ from typing import Any
 
 import numpy as np
 
-from minicnn import zoo
+from minicnn import backend, zoo
 from minicnn.commands.exits import refuse_existing
 from minicnn.commands.experiment_plan import PLAN, Plan
+from minicnn.commands.models import load_network
+from minicnn.commands.reporting import (
+    gather,
+    stored_explanations,
+    write_experiment_report,
+    write_report,
+)
 from minicnn.commands.run_folder import RunFolder, versions
 from minicnn.commands.tables import write_csv
 from minicnn.commands.train_data import Faces, load_faces
 from minicnn.commands.train_fer import train
-from minicnn.commands.train_options import Options, Request, merge
+from minicnn.commands.train_options import Options, Request, flag, merge
 from minicnn.commands.trained_run import refuse_other_data, stored_options
 from minicnn.errors import OptionError
 from minicnn.files import atomic_write, write_json
 from minicnn.inspect.summarize import summary
 from minicnn.training.history import History
 
-__all__ = ["Finished", "standard_error", "train_all", "write_table"]
+__all__ = ["Finished", "standard_error", "train_all", "write_reports", "write_table"]
 
 TRAIN = "python -m minicnn train"  # repeats a single run
 DATA_OPTIONS = ("data", "validation_fraction", "limit", "drop_duplicates", "seed")
@@ -79,6 +87,9 @@ def train_all(
     prepared = {name: _prepared(plan, name, own, faces) for name, own in runs.items()}
     # All that could be checked was: now the folder is this experiment's.
     plan.out.mkdir(parents=True, exist_ok=True)
+    if plan.overwrite:
+        for name in results:
+            (plan.out / name).unlink(missing_ok=True)
     write_json(plan.out / PLAN, _described(plan, tuple(runs)))
     finished = []
     for number, (name, (request, key)) in enumerate(prepared.items(), 1):
@@ -105,7 +116,9 @@ def _prepared(
     if config is not None:
         remedy = "resume it with the same, or choose another --out"
         refuse_other_data(faces[key], options, config, remedy)
-    return Request(given, str(folder), resume, plan.overwrite, plan.quiet), key
+    # Its page shows the comparison too, and so is written when that is there.
+    request = Request(given, str(folder), resume, plan.overwrite, plan.quiet, report=False)
+    return request, key
 
 
 def _refuse_existing(plan: Plan, results: Sequence[str]) -> None:
@@ -118,14 +131,43 @@ def _refuse_existing(plan: Plan, results: Sequence[str]) -> None:
     refuse_existing([file for file in files if file.exists()], overwrite=False)
 
 
+def write_reports(plan: Plan, finished: Sequence[Finished]) -> None:
+    """Write the page of each run of an experiment that has come to its end, and its own."""
+    if not plan.report:
+        return
+    folders = [RunFolder(plan.out / run.name) for run in finished]
+    for folder in folders:
+        options = Options(**folder.stored()["options"])
+        with backend.use(options.backend), folder.hold():
+            network = load_network(folder.path)
+            shown = gather(folder, network)
+            found = stored_explanations(folder)
+            write_report(folder, network, shown, explanations=found)
+    page = write_experiment_report(plan.out, folders[0])
+    plan.say(f"report: {page}")
+
+
 def _described(plan: Plan, runs: Sequence[str]) -> dict[str, Any]:
     return {
         "kind": plan.kind,
+        "command": shlex.join(_words(plan)),
         "settings": plan.settings,
         "given": plan.given,
         "runs": list(runs),
+        "report": plan.report,
         "versions": versions(),
     }
+
+
+def _words(plan: Plan) -> list[str]:
+    # The command line that repeats the experiment.
+    words = [*plan.program.split(), "--out", str(plan.out)]
+    for name, value in {**plan.settings, **plan.given}.items():
+        if isinstance(value, bool):
+            words.append(flag(name))  # each is a switch that was thrown
+        elif value is not None:
+            words += [flag(name), ",".join(value) if isinstance(value, list) else str(value)]
+    return words
 
 
 def _finished(name: str, folder: RunFolder) -> Finished:

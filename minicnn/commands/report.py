@@ -71,7 +71,7 @@ def _run(given: dict[str, Any]) -> None:
                 explanations=explanations,
                 missing=missing,
                 mistakes=given["faces"],
-                batch_size=given["batch_size"],
+                batch_size=given["batch_size"] or 64,
             )
     say(f"report: {page}{_size(page)}")
 
@@ -102,7 +102,7 @@ def _explanations(
     if given["explain"] and shown is not None and (found is None or given["overwrite"]):
         refuse_to_replace(folder.explanations, overwrite=given["overwrite"])
         layer, features = resolve_layers(network, None, ())
-        settings = Settings(layer, features, batch_size=given["batch_size"])
+        settings = Settings(layer, features, batch_size=given["batch_size"] or 64)
         return explain_run(folder, network, shown.part, settings, say)
     if found is None and folder.explanations.is_dir():
         say(
@@ -136,7 +136,7 @@ def _parser(program: str) -> Parser:
         help="first do what the command explain does, unless it was done",
     )
     add("--overwrite", action="store_true", help="with --explain: do it anew")
-    add("--batch-size", type=whole(1), default=64, metavar="N", help="images at once (64)")
+    add("--batch-size", type=whole(1), metavar="N", help="images at once (64, or as the run)")
     add("--backend", choices=(*backend.NAMES, "auto"), help="(MINICNN_BACKEND, else numpy)")
     add("--quiet", action="store_true", help="print nothing but errors")
     return parser

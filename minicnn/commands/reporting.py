@@ -63,14 +63,17 @@ class Shown:
     dataset: FaceDataset
 
 
-def require_report() -> None:
-    """Raise OptionError where a page cannot be made: better before a long run than after."""
+def require_report(*, page: bool = True) -> None:
+    """Raise OptionError where figures, or a page, cannot be made: before a long run, not after."""
     require_matplotlib()
-    require_jinja()
-    require_pillow()
+    if page:
+        require_jinja()
+        require_pillow()
 
 
-def gather(folder: RunFolder, network: Network, *, data: str | None, batch_size: int) -> Shown:
+def gather(
+    folder: RunFolder, network: Network, *, data: str | None = None, batch_size: int | None = None
+) -> Shown:
     """Load the faces of a run, or others, and let its network predict them.
 
     Of a cross-validated run, each face is predicted by the fold that did not train on it.
@@ -84,7 +87,8 @@ def gather(folder: RunFolder, network: Network, *, data: str | None, batch_size:
     refuse_other_faces(network, part.images, part.source)
     evaluated = _out_of_fold(folder) if data is None else None
     if evaluated is None:
-        options = Options(batch_size=batch_size)
+        # In batches as those of the run, the same numbers come out to the last bit.
+        options = Options(batch_size=batch_size or folder.stored()["options"].get("batch_size", 64))
         probabilities = predicted(network, part.images, options, network.normalization)
         evaluated = Evaluated(part.images, probabilities, part.split, part.source)
     return Shown(part, evaluated, dataset)

@@ -12,6 +12,14 @@ import numpy as np
 
 from minicnn import backend
 from minicnn.commands.exits import guarded
+from minicnn.commands.models import load_network
+from minicnn.commands.reporting import (
+    gather,
+    gather_trained,
+    require_report,
+    stored_explanations,
+    write_report,
+)
 from minicnn.commands.run_folder import RunFolder, machine, versions
 from minicnn.commands.train_data import Faces, load_faces
 from minicnn.commands.train_folds import run_folds
@@ -23,7 +31,6 @@ from minicnn.errors import OptionError
 from minicnn.files import write_json
 from minicnn.kernels import compiled
 from minicnn.random import Streams
-from minicnn.report.figures import require_matplotlib
 from minicnn.training.interrupt import terminable
 
 __all__ = ["main", "train"]
@@ -92,7 +99,7 @@ def train(request: Request, folder: RunFolder, program: str, *, faces: Faces | N
         if not request.quiet:
             print(text, flush=True)
 
-    require_matplotlib()
+    require_report(page=request.report)
     folder.check(resume=request.resume, overwrite=request.overwrite)
     stored, before = stored_options(folder) if request.resume else (None, None)
     options = merge(request.given, before)
@@ -105,22 +112,36 @@ def train(request: Request, folder: RunFolder, program: str, *, faces: Faces | N
                 folder.clear()
                 folder.make()
             write_json(folder.config, _config(faces, options, folder, program))
+            probabilities = None
             if options.folds is not None:
                 _report_folds(faces, folder, options, request, say)
-                return
-            result = train_faces(
-                faces,
-                folder,
-                options,
-                seed=options.seed,
-                resume=request.resume,
-                quiet=request.quiet,
-            )
-            compiling = compiled.compile_seconds()
-            if compiling >= 1:
-                say(f"{compiling:.0f} s went into compiling; later runs find the code on disk")
-            split = write_outputs(faces, folder, options, result)
-            _report(result, folder, split, say)
+            else:
+                result = train_faces(
+                    faces,
+                    folder,
+                    options,
+                    seed=options.seed,
+                    resume=request.resume,
+                    quiet=request.quiet,
+                )
+                compiling = compiled.compile_seconds()
+                if compiling >= 1:
+                    say(f"{compiling:.0f} s went into compiling; later runs find the code on disk")
+                split = write_outputs(faces, folder, options, result)
+                _report(result, folder, split, say)
+                probabilities = result.probabilities["validation"]
+            if request.report:
+                say(f"report: {_write_page(faces, folder, probabilities)}")
+
+
+def _write_page(faces: Faces, folder: RunFolder, probabilities: np.ndarray | None) -> Path:
+    network = load_network(folder.path)
+    if probabilities is None:
+        shown = gather(folder, network)
+    else:
+        shown = gather_trained(faces, probabilities)
+    found = stored_explanations(folder)
+    return write_report(folder, network, shown, explanations=found)
 
 
 def _check_run(faces: Faces, options: Options, stored: dict[str, Any] | None) -> None:

@@ -12,6 +12,7 @@ from minicnn.commands.arguments import Parser, above, at_least, between, path, w
 from minicnn.errors import OptionError
 
 __all__ = [
+    "REQUEST",
     "Options",
     "Request",
     "add_options",
@@ -71,6 +72,7 @@ class Options:
 
 
 MAY_CHANGE = ("data", "epochs", "patience", "prefetch")
+REQUEST = ("out", "resume", "overwrite", "quiet", "report")  # of a command line, not of a run
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,8 @@ class Request:
         Options that were named, by their names in :class:`Options`.
     out : str or None
     resume, overwrite, quiet : bool
+    report : bool
+        Write a page at the end.
     """
 
     given: dict[str, Any]
@@ -90,6 +94,7 @@ class Request:
     resume: bool
     overwrite: bool
     quiet: bool
+    report: bool
 
 
 def parse(arguments: Sequence[str] | None, program: str) -> Request:
@@ -108,7 +113,7 @@ def parse(arguments: Sequence[str] | None, program: str) -> Request:
         An option is unknown or has a value that is not possible.
     """
     given = vars(_parser(program).parse_args(arguments))
-    run = {name: given.pop(name) for name in ("out", "resume", "overwrite", "quiet")}
+    run = {name: given.pop(name) for name in REQUEST}
     if run["resume"] and run["overwrite"]:
         raise OptionError("--resume and --overwrite cannot be had together; choose one of them")
     return Request(given, **run)
@@ -352,5 +357,12 @@ def _add_run_options(add: Callable[..., None]) -> None:
         dest="prefetch",
         action="store_false",
         help="prepare each batch only when it is needed, without a thread",
+    )
+    add(
+        "--no-report",
+        dest="report",
+        action="store_false",
+        default=True,
+        help="do not write the page report.html at the end",
     )
     add("--quiet", action="store_true", default=False, help="print nothing but errors")

@@ -68,6 +68,8 @@ class Experiment:
         Of each run.
     scores : dict of str to Scores
         Of each run, on its validation images.
+    source : str
+        Of the faces.
     """
 
     folder: Path
@@ -75,6 +77,7 @@ class Experiment:
     results: dict[str, Any]
     histories: dict[str, History]
     scores: dict[str, Scores]
+    source: str
 
     @property
     def kind(self) -> str:
@@ -132,10 +135,10 @@ def read_experiment(folder: str | os.PathLike[str]) -> Experiment | None:
         )
     content = _read_json(results, "runs")
     histories = {name: read_histories(path / name / HISTORY)[0] for name in plan["runs"]}
-    scores = {
-        name: scores_from(_read_json(path / name / METRICS, "splits")) for name in plan["runs"]
-    }
-    return Experiment(path, plan, content, histories, scores)
+    metrics = {name: _read_json(path / name / METRICS, "splits") for name in plan["runs"]}
+    scores = {name: scores_from(each) for name, each in metrics.items()}
+    source = next(iter(metrics.values())).get("data", "")
+    return Experiment(path, plan, content, histories, scores, source)
 
 
 def experiment_around(folder: str | os.PathLike[str]) -> Experiment | None:

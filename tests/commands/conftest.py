@@ -8,7 +8,10 @@ import pytest
 
 from minicnn.commands import train_fer, train_run
 
-FAST = ("--model", "plain_dnn", "--limit", "28", "--batch-size", "8", "--quiet", "--epochs", "1")
+FAST = (
+    *("--model", "plain_dnn", "--limit", "28", "--batch-size", "8", "--epochs", "1"),
+    *("--no-report", "--quiet"),
+)
 
 
 def no_figure(*arguments, **options):
@@ -31,6 +34,20 @@ def trained(tmp_path_factory):
         patch.setattr(train_run, "plot_history", no_figure)
         patch.setattr(train_run, "plot_confusion", no_figure)
         assert train_fer.main([*FAST, "--out", str(folder)]) == 0
+    return folder
+
+
+@pytest.fixture(scope="session")
+def reported(tmp_path_factory):
+    """Train a tiny convolutional network, with its page; the folder. Tests leave it as it is."""
+    for name in ("jinja2", "matplotlib", "PIL"):
+        pytest.importorskip(name)
+    folder = tmp_path_factory.mktemp("reported") / "cnn"
+    words = ("--model", "avgpool_cnn", "--limit", "42", "--batch-size", "21", "--epochs", "2")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(train_run, "plot_history", no_figure)
+        patch.setattr(train_run, "plot_confusion", no_figure)
+        assert train_fer.main([*words, "--quiet", "--out", str(folder)]) == 0
     return folder
 
 

@@ -7,6 +7,7 @@ import json
 
 import numpy as np
 import pytest
+from html_pages import read_page
 
 from minicnn.commands import ablation, compare_dnn, experiments
 from minicnn.commands.experiments import standard_error
@@ -15,7 +16,7 @@ from minicnn.training.interrupt import Interrupted
 
 pytestmark = pytest.mark.host
 
-TINY = ("--limit", "21", "--batch-size", "8", "--epochs", "1")
+TINY = ("--limit", "21", "--batch-size", "8", "--epochs", "1", "--no-report")
 PAIR = {"C": compare_dnn._System("small_cnn", "plain_dnn", {"small_cnn": 0.6, "plain_dnn": 0.2})}
 
 
@@ -104,7 +105,7 @@ def test_results_whose_runs_are_gone_are_not_overwritten_either(compare, tmp_pat
 def test_a_run_in_the_way_is_not_overwritten_either(compare, tmp_path):
     assert compare("--quiet")[0] == 0
     for name in ("experiment.json", *compare_dnn.RESULTS):
-        (tmp_path / "out" / name).unlink()
+        (tmp_path / "out" / name).unlink(missing_ok=True)
     code, _, error = compare("--seed", "1")
     assert code == 2
     assert "small_cnn: holds a finished run" in error
@@ -203,6 +204,72 @@ def test_the_run_folders_can_be_repeated_one_by_one(compare, tmp_path):
     line = read(tmp_path / "out" / "plain_dnn" / "config.json")["command"]
     assert line.startswith("python -m minicnn train --out ")
     assert "--model plain_dnn" in line
+
+
+def test_every_run_and_the_whole_have_a_page(command, tmp_path, monkeypatch):
+    for name in ("jinja2", "PIL"):
+        pytest.importorskip(name)
+    monkeypatch.setattr("minicnn.commands.explaining.SMALL", 0)
+    out = tmp_path / "out"
+    words = ("--system", "C", *TINY[:-1], "--out", out)
+    code, text, _ = command("compare_dnn", *words)
+    assert code == 0
+    assert text.splitlines()[-1] == f"report: {out / 'report.html'}"
+    page = read_page(out / "report.html")
+    rows = page.table("The runs")[1:]
+    runs = read(out / "comparison.json")["runs"]
+    assert [row[:2] for row in rows] == [
+        [run["run"], f"{100 * run['accuracy']:.1f}%"] for run in runs
+    ]
+    assert len(page.every("table", "matrix")) == 2
+    assert "--system C" in page.first("code").text
+    links = [link["href"] for link in page.every("a") if not link["href"].startswith("#")]
+    assert links == ["small_cnn/report.html", "plain_dnn/report.html"]
+    for link in links:
+        own = read_page(out / link)
+        comparison = own.by_id("comparison")
+        assert comparison.first("tr", "here").text.startswith(link.split("/")[0])
+        assert comparison.first("a")["href"] == "../report.html"
+        assert "is ahead of" in own.text or "is behind" in own.text or "is level with" in own.text
+    # A page is rebuilt from the folder alone.
+    before = (out / "report.html").read_text()
+    (out / "report.html").unlink()
+    assert command("report", out)[0] == 0
+    assert (out / "report.html").read_text() == before
+    for option in ("--explain", ("--data", "x.csv")):
+        words = [option] if isinstance(option, str) else option
+        _, _, error = command("report", out, *words)
+        assert "is an experiment; --explain and --data are for one of its runs: small_cnn" in error
+    (out / "comparison.json").unlink()
+    assert "has not come to its end, it lacks comparison.json" in command("report", out)[2]
+    assert command("compare_dnn", "--resume", "--no-report", "--quiet", "--out", out)[0] == 0
+
+
+def test_an_ablation_has_a_page_with_its_effects(command, tmp_path):
+    pytest.importorskip("jinja2")
+    words = ("--model", "plain_dnn", *TINY, "--out", tmp_path / "out")
+    assert command("ablation", *words)[0] == 0
+    assert not (tmp_path / "out" / "report.html").exists()
+    assert command("report", tmp_path / "out")[0] == 0
+    page = read_page(tmp_path / "out" / "report.html")
+    effects = read(tmp_path / "out" / "ablation.json")["effects"]
+    rows = page.first("ul", "effects").every("li")
+    assert len(rows) == len(effects) == 6
+    for row, effect in zip(rows, effects, strict=True):
+        points = f"{100 * effect['accuracy']:+.1f}".replace("-", "\N{MINUS SIGN}")
+        assert row.first("span", "value").text.startswith(points)
+        at = float(row.first("line", "point")["x1"]) + 0.6
+        assert (at > 50) == (effect["accuracy"] > 0) or at == 50
+    assert len(page.every("table", "matrix")) == 4
+    assert not [link for link in page.every("a") if not link["href"].startswith("#")]
+
+
+def test_overwriting_leaves_no_old_page(compare, tmp_path):
+    assert compare("--quiet")[0] == 0
+    page = tmp_path / "out" / "report.html"
+    page.write_text("old")
+    assert compare("--overwrite", "--quiet")[0] == 0
+    assert not page.exists()
 
 
 @pytest.fixture

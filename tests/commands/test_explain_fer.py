@@ -49,7 +49,17 @@ def train(out, *words):
     with pytest.MonkeyPatch.context() as patch:
         for name in ("plot_history", "plot_confusion"):
             patch.setattr(train_run, name, stub)
-        given = ("--limit", "14", "--batch-size", "7", "--epochs", "1", "--quiet", *words)
+        given = (
+            "--limit",
+            "14",
+            "--batch-size",
+            "7",
+            "--epochs",
+            "1",
+            "--no-report",
+            "--quiet",
+            *words,
+        )
         assert train_fer.main([*given, "--out", str(out)]) == 0
     return out
 

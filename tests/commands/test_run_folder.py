@@ -59,7 +59,11 @@ def test_clearing_removes_the_files_of_a_run_and_nothing_else(folder):
     for fold in ("fold-01", "fold-02"):
         RunFolder(folder.path / fold).make()
         fill(RunFolder(folder.path / fold))
+    folder.explanations.mkdir()
+    for name in ("explanations.json", "explanations.safetensors", "maps-pool2.png", "curves.png"):
+        (folder.explanations / name).write_text("old")
     others = [folder.path / "notes.txt", folder.figures / "mine.png", folder.path / "fold-02" / "x"]
+    others.append(folder.explanations / "mine.png")
     (folder.path / "fold-mine").mkdir()
     others.append(folder.path / "fold-mine" / "history.csv")
     for other in others:
@@ -70,13 +74,28 @@ def test_clearing_removes_the_files_of_a_run_and_nothing_else(folder):
     assert left == sorted(others)
 
 
+def test_explanations_and_the_page_are_of_the_run(folder):
+    folder.explanations.mkdir()
+    for path in (folder.report, folder.explanations / "top-pool2.png"):
+        path.write_text("old")
+        with pytest.raises(OptionError, match=f"holds a file {path.name}"):
+            folder.check(resume=False, overwrite=False)
+        folder.clear()
+        assert not path.exists()
+    assert not folder.explanations.exists()
+
+
 def test_making_it_removes_what_a_killed_write_left(folder):
     rest = folder.path / ".checkpoint.safetensors.123-abc.tmp"
     rest.write_text("half")
+    explained = folder.path / ".explanations.new.tmp"
+    explained.mkdir()
+    (explained / "curves.png").write_text("half")
     other = folder.path / ".mine.tmp"
     other.write_text("mine")
     folder.make()
     assert not rest.exists()
+    assert not explained.exists()
     assert other.exists()
 
 

@@ -30,6 +30,7 @@ FILES = [
     "history.csv",
     "metrics.json",
     "predictions.csv",
+    "report.html",
     "weights.safetensors",
 ]
 FAST = ("--model", "plain_dnn", "--limit", "28", "--batch-size", "8", "--quiet")
@@ -37,7 +38,7 @@ FAST = ("--model", "plain_dnn", "--limit", "28", "--batch-size", "8", "--quiet")
 
 @pytest.fixture(autouse=True)
 def small_world(monkeypatch, tmp_path):
-    """Keep the cache here; draw no figures unless asked: they take most of the time."""
+    """Keep the cache here; draw no figures and no page unless asked: they take most of the time."""
     monkeypatch.setenv("MINICNN_CACHE", str(tmp_path / "cache"))
 
     def draw(*arguments, **options):
@@ -46,6 +47,12 @@ def small_world(monkeypatch, tmp_path):
 
     monkeypatch.setattr(train_run, "plot_history", draw)
     monkeypatch.setattr(train_run, "plot_confusion", draw)
+
+    def write(folder, *arguments, **options):
+        folder.report.write_text("page")
+        return folder.report
+
+    monkeypatch.setattr(command, "write_report", write)
 
 
 def files(folder):

@@ -17,7 +17,7 @@ TINY = ("--faces", "1", "--measure", "1", "--samples", "2", "--steps", "2", "--f
 
 def test_the_script_explains_what_the_other_trained(python, tmp_path):
     run = tmp_path / "run"
-    options = ("--model", "plain_dnn", "--limit", "28", "--epochs", "1", "--quiet")
+    options = ("--model", "plain_dnn", "--limit", "28", "--epochs", "1", "--no-report", "--quiet")
     done = python(TRAIN, *options, "--out", str(run))
     assert done.returncode == 0, done.stderr
     done = python(EXPLAIN, str(run), *TINY)

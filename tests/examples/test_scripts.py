@@ -11,7 +11,7 @@ import pytest
 pytestmark = pytest.mark.host
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
-TINY = ("--limit", "21", "--epochs", "1", "--batch-size", "8", "--quiet")
+TINY = ("--limit", "21", "--epochs", "1", "--batch-size", "8", "--no-report", "--quiet")
 
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in EXAMPLES.glob("*.py")))

@@ -21,7 +21,13 @@ def test_the_script_trains_and_writes_into_its_folder(python, tmp_path):
     assert done.stderr == ""
     assert "not real faces" in done.stdout
     assert "\r" not in done.stdout  # no bar in a log
-    for name in ("config.json", "metrics.json", "weights.safetensors", "figures/confusion.png"):
+    for name in (
+        "config.json",
+        "metrics.json",
+        "weights.safetensors",
+        "figures/confusion.png",
+        "report.html",
+    ):
         assert (tmp_path / "run" / name).stat().st_size > 100
 
 

@@ -5,7 +5,14 @@ from __future__ import annotations
 import pytest
 
 from minicnn.errors import DataError, OptionError
-from minicnn.training.history import COLUMNS, History
+from minicnn.training.history import (
+    COLUMNS,
+    FOLD_COLUMNS,
+    History,
+    mean_history,
+    read_histories,
+    write_rows,
+)
 
 pytestmark = pytest.mark.host
 
@@ -50,3 +57,34 @@ def test_another_file_is_refused_by_name(tmp_path, text):
         History.read_csv(tmp_path / "h.csv")
     with pytest.raises(DataError, match="cannot be read"):
         History.read_csv(tmp_path / "missing.csv")
+
+
+def test_the_histories_of_folds_are_read_one_by_one(tmp_path):
+    rows = [{"fold": fold, **row(epoch, seconds=fold)} for fold in (1, 2) for epoch in (1, 2)]
+    write_rows(tmp_path / "history.csv", FOLD_COLUMNS, rows)
+    histories = read_histories(tmp_path / "history.csv")
+    assert [history.column("seconds") for history in histories] == [[1.0, 1.0], [2.0, 2.0]]
+    with pytest.raises(DataError, match=r"history\.csv: no history"):
+        History.read_csv(tmp_path / "history.csv")
+
+
+@pytest.mark.parametrize("count", [0, 2])
+def test_a_plain_history_is_one_of_one(tmp_path, count):
+    History([row(epoch) for epoch in range(1, count + 1)]).write_csv(tmp_path / "history.csv")
+    assert [len(history) for history in read_histories(tmp_path / "history.csv")] == [count]
+
+
+def test_epochs_of_a_fold_that_do_not_follow_one_another_are_refused(tmp_path):
+    write_rows(tmp_path / "h.csv", FOLD_COLUMNS, [{"fold": 1, **row(2)}])
+    with pytest.raises(DataError, match=r"h\.csv: no history"):
+        read_histories(tmp_path / "h.csv")
+
+
+def test_the_mean_is_over_the_epochs_that_all_have_and_over_what_is_known():
+    one = History([row(1, seconds=1.0, validation_loss=None), row(2)])
+    other = History([row(1, seconds=2.0, validation_loss=3.0)])
+    mean = mean_history([one, other])
+    assert len(mean) == 1
+    assert mean[0]["seconds"] == 1.5
+    assert mean[0]["validation_loss"] == 3.0
+    assert mean_history([History([row(1, validation_loss=None)])])[0]["validation_loss"] is None

@@ -109,7 +109,8 @@ def build_experiment_report(
         ],
         "data": None if dataset is None else data_of(dataset),
         "missing_faces": missing or "none were given",
-        "source": experiment.results.get("data") or "",
+        "source": experiment.source,
+        "told_above": True,
         "repeat": repeat_of(experiment.plan),
     }
     return _write(experiment.folder, "experiment.html", content)
@@ -157,6 +158,7 @@ def _run_content(
         "explanations": None if explanations is None else explanations.content,
         "summary": table,
         "stages": stages_of(table),
+        "told_above": False,
         "repeat": repeat_of(files.config),
         "facts": facts_of(scores, table, sections["calibration"], curves["seconds"]),
         "findings": findings_of(scores, names, **sections),

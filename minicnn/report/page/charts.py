@@ -31,6 +31,8 @@ class Series(NamedTuple):
         Which colour and marker.
     dashed, faint, yardstick : bool
         A yardstick is what the others are compared with.
+    listed : bool
+        In the legend.
     """
 
     name: str
@@ -40,6 +42,7 @@ class Series(NamedTuple):
     dashed: bool = False
     faint: bool = False
     yardstick: bool = False
+    listed: bool = True
 
 
 class Line(NamedTuple):
@@ -52,6 +55,7 @@ class Line(NamedTuple):
     marker: int
     dashed: bool
     faint: bool
+    listed: bool
     told: str  # where it begins and ends
 
 
@@ -170,9 +174,18 @@ def line_chart(
         marker = (each.look + each.look // COLORS) % MARKERS
         ends = f" from {y_text(there[0][3])} to {y_text(there[-1][3])}" if there else ": nothing"
         lines.append(
-            Line(each.name, _parts(points), marks, color, marker, each.dashed, each.faint,
-                 each.name + ends)
-        )  # fmt: skip
+            Line(
+                each.name,
+                _parts(points),
+                marks,
+                color,
+                marker,
+                each.dashed,
+                each.faint,
+                each.listed,
+                each.name + ends,
+            )
+        )
     return Chart(
         title,
         x_label,

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from minicnn.report.page.charts import Chart, Series, line_chart
+from minicnn.report.page.texts import points
 from minicnn.report.run_files import Experiment, RunFiles
 from minicnn.training.history import History, mean_history
 
@@ -40,7 +42,7 @@ def _history_chart(
     if len(histories) > 1:
         series += [
             Series(f"fold {number}", each.column("epoch"), each.column(f"validation_{quantity}"),
-                   look=VALIDATION, faint=True)
+                   look=VALIDATION, faint=True, listed=False)
             for number, each in enumerate(histories, 1)
         ]  # fmt: skip
     series += [
@@ -86,18 +88,22 @@ def compared_of(experiment: Experiment, here: str | None = None) -> dict[str, An
             for part, dashed in (("train", True), ("validation", False)):
                 label = run_title(name) + (", training" if dashed else "")
                 values = history.column(f"{part}_{quantity}")
-                series.append(Series(label, epochs, values, number, dashed=dashed))
+                series.append(
+                    Series(label, epochs, values, number, dashed=dashed, listed=not dashed)
+                )
         charts.append(_chart(series, quantity))
     return {
         "kind": experiment.kind,
         "sentence": sentence_of(experiment),
+        # An experiment writes its own page last, after those of its runs.
+        "page": "../report.html" if here and experiment.plan.get("report") else None,
         "rows": [
             {
                 **row,
                 "title": run_title(row["run"]),
                 "here": row["run"] == here,
                 "reported": reported.get(row["run"]) if experiment.results.get("data") else None,
-                "page": _page_of(experiment, row["run"], here),
+                "page": None if here else _page_of(experiment.folder, row["run"]),
             }
             for row in rows
         ],
@@ -127,7 +133,7 @@ def sentence_of(experiment: Experiment) -> str:
             clear = "" if effect["clear"] else ", within the noise"
             told.append(
                 f"{effect['factor']} {effect['level']} instead of {effect['against']} changes it "
-                f"by {100 * effect['accuracy']:+.1f} points (standard error "
+                f"by {points(effect['accuracy'])} points (standard error "
                 f"{100 * effect['standard_error']:.1f}{clear})"
             )
     return f"What changes the validation accuracy: {'; '.join(told)}."
@@ -141,11 +147,9 @@ def _has_mean(experiment: Experiment, effect: Mapping[str, Any]) -> bool:
     )  # fmt: skip
 
 
-def _page_of(experiment: Experiment, run: str, here: str | None) -> str | None:
-    # Where the page of another run lies, as seen from this one, if it has one.
-    if run == here or not (experiment.folder / run / "report.html").is_file():
-        return None
-    return f"{'' if here is None else '../'}{run}/report.html"
+def _page_of(folder: Path, run: str) -> str | None:
+    # Where the page of a run lies, as seen from that of its experiment.
+    return f"{run}/report.html" if (folder / run / "report.html").is_file() else None
 
 
 def _effects(effects: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

@@ -1,0 +1,78 @@
+"""What a page says at its top: sentences whose numbers are known."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from minicnn import zoo
+from minicnn.inspect import summary
+from minicnn.report.page.findings import facts_of, findings_of, standard_error
+from minicnn.report.page.results import confusion_of
+from minicnn.training.metrics import Scores
+
+pytestmark = pytest.mark.host
+
+NAMES = ("Angry", "Happy")
+SCORES = Scores(np.array([[30, 10], [0, 60]]), 0.5)
+NOTHING = dict.fromkeys(("confusion", "calibration", "explained", "data", "comparison"))
+
+
+def said(scores=None, **sections):
+    return findings_of(scores, NAMES, **{**NOTHING, **sections})
+
+
+def test_of_nothing_nothing_is_said():
+    assert said() == []
+    empty = Scores(np.zeros((2, 2), int))
+    assert said(empty, confusion=confusion_of(empty, NAMES, None)) == []
+
+
+def test_accuracy_stands_beside_that_of_always_the_same_answer():
+    texts = said(SCORES, confusion=confusion_of(SCORES, NAMES, None))
+    assert {id for id, _ in texts} == {"confusions"}
+    first, second, third = (text for _, text in texts)
+    assert "90.0% of 100 faces" in first
+    assert "always answering Happy would be right on 60.0%" in first
+    assert second == "Happy is recognised best (100% of its faces), Angry worst (75%)."
+    assert third == "Most often it takes Angry for Happy (25%)."
+
+
+@pytest.mark.parametrize(
+    ("confidence", "word"), [(0.9, "is above"), (0.79, "fits"), (0.6, "is below")]
+)
+def test_confidence_is_compared_with_accuracy(confidence, word):
+    ((where, text),) = said(
+        calibration={"confidence": confidence, "accuracy": 0.78, "error": 0.1234}
+    )
+    assert where == "calibration"
+    assert text.startswith(f"Its confidence {word} its accuracy: {confidence:.0%} in the mean")
+    assert "0.123" in text
+
+
+def test_saliency_in_the_middle_stands_beside_a_uniform_map():
+    methods = {
+        "SmoothGrad": {"central_mass": 0.7, "deletion_area": 0.3},
+        "Occlusion": {"central_mass": 0.5, "deletion_area": 0.1},
+        "Random order": {"central_mass": 0.44, "deletion_area": 0.4},
+    }
+    explained = {"methods": methods, "uniform": 0.44}
+    (_, mass), (_, best) = said(explained=explained)
+    assert "70% of the saliency" in mass
+    assert "a uniform map would have 44%" in mass
+    assert best.startswith("Occlusion names the pixels")
+    assert "0.10, in a random order 0.40" in best
+    for each in methods.values():
+        each["deletion_area"] = None
+    assert len(said(explained=explained)) == 1  # a quick look has no curves
+
+
+def test_facts_are_short():
+    facts = facts_of(SCORES, summary(zoo.build("small_cnn")), None, 4000)
+    told = {fact.name: fact.value for fact in facts}
+    assert told == {
+        "accuracy": "90.0%", "macro F1": "0.890", "cross-entropy": "0.500", "parameters": "797 k",
+        "operations": "259 M", "training": "67 min",
+    }  # fmt: skip
+    assert facts[0].note == "± 3.0%"
+    assert standard_error(SCORES) == pytest.approx((0.9 * 0.1 / 100) ** 0.5)

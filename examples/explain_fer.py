@@ -1,4 +1,4 @@
-"""Show what a trained network looks at: python examples/explain_fer.py RUN."""
+"""Show what a trained network looks at: python examples/explain_fer.py [RUN|NAME]."""
 
 import sys
 

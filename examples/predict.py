@@ -1,4 +1,4 @@
-"""Tell the expressions on pictures: python examples/predict.py RUN|WEIGHTS IMAGE..."""
+"""Tell the expressions on pictures: python examples/predict.py [RUN|WEIGHTS|NAME] IMAGE..."""
 
 import sys
 

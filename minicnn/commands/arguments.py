@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 
 from minicnn.errors import OptionError
 
-__all__ = ["Parser", "above", "at_least", "between", "path", "sizes", "whole"]
+__all__ = ["Parser", "above", "at_least", "between", "path", "share", "sizes", "whole"]
 
 
 class Parser(argparse.ArgumentParser):
@@ -102,6 +102,11 @@ def above(low: float) -> Callable[[str], float]:
 def between(low: float, high: float) -> Callable[[str], float]:
     """Return a converter to numbers between two others, neither of them included."""
     return lambda text: _real(text, lambda x: low < x < high, f"between {low} and {high}")
+
+
+def share(text: str) -> float:
+    """Convert a number from 0 to 1, both of them included."""
+    return _real(text, lambda x: 0 <= x <= 1, "from 0 to 1")
 
 
 def at_least(low: float, below: float = math.inf) -> Callable[[str], float]:

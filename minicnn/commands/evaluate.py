@@ -1,4 +1,4 @@
-"""Score a trained network on a split of the data: ``minicnn evaluate``."""
+"""Score a trained network, or several together, on a split of the data: ``minicnn evaluate``."""
 
 from __future__ import annotations
 
@@ -11,13 +11,18 @@ import numpy as np
 
 from minicnn import backend
 from minicnn.commands.arguments import Parser, path, whole
+from minicnn.commands.averaging import (
+    add_tta_option,
+    averaged,
+    averaged_text,
+    predicted_together,
+)
 from minicnn.commands.exits import guarded, refuse_existing
-from minicnn.commands.models import find_weights, load_network, refuse_other_faces
+from minicnn.commands.models import NAME_HELP, find_weights, load_networks, refuse_other_faces
 from minicnn.commands.run_folder import RunFolder, versions
 from minicnn.commands.tables import text_table
 from minicnn.commands.train_data import VALIDATION_SPLITS, labelled, limited
 from minicnn.commands.train_options import Options
-from minicnn.commands.train_run import predicted
 from minicnn.commands.trained_run import Part, stored_faces
 from minicnn.data.fer2013 import load
 from minicnn.data.predictions import write_predictions
@@ -26,6 +31,7 @@ from minicnn.files import write_json
 from minicnn.random import Streams
 from minicnn.report.figures import plot_confusion, require_matplotlib
 from minicnn.training.calibration import Calibration, calibration
+from minicnn.training.ensemble import Views
 from minicnn.training.evaluation import scores_of
 from minicnn.training.metrics import Scores
 from minicnn.zoo.network import Network
@@ -39,17 +45,18 @@ def main(arguments: Sequence[str] | None = None, *, program: str = "evaluate") -
 
 
 def _run(arguments: Sequence[str] | None, program: str) -> int:
-    given = vars(_parser(program).parse_args(arguments))
+    given = vars(_parser(program).parse_intermixed_args(arguments))
     outputs = [given[name] for name in ("output", "predictions", "figure") if given[name]]
     refuse_existing(outputs, overwrite=given["overwrite"])
     if given["figure"]:
         require_matplotlib()
+    views = Views() if given["tta"] else None
     with backend.use(given["backend"]):
-        network = load_network(given["weights"])
+        networks = load_networks(given["weights"])
         part = _part(given)
-        refuse_other_faces(network, part.images, part.source)
+        refuse_other_faces(networks[0], part.images, part.source)
         options = Options(batch_size=given["batch_size"])
-        probabilities = predicted(network, part.images, options, network.normalization)
+        probabilities = predicted_together(networks, part.images, options, views)
     if given["predictions"]:
         write_predictions(given["predictions"], part.images.ids, probabilities.argmax(axis=1))
     if not labelled(part.images):
@@ -62,30 +69,45 @@ def _run(arguments: Sequence[str] | None, program: str) -> int:
         return 0
     labels = part.images.require_labels()
     scores, reliability = scores_of(probabilities, labels), calibration(probabilities, labels)
-    content = _content(given, network, part, scores, reliability)
+    content = _content(given, networks, part, scores, reliability, views)
     if given["output"]:
         write_json(Path(given["output"]), content)
     if given["figure"]:
-        title = f"{network.name}: confusion matrix, {part.split}"
+        title = f"{_names(networks)}: confusion matrix, {part.split}"
         plot_confusion(scores.confusion, part.images.class_names, given["figure"], title=title)
     names = part.images.class_names
     print(
         json.dumps(content, indent=2)
         if given["json"]
-        else _text(network, part, names, scores, reliability)
+        else _text(networks, part, names, scores, reliability, views)
     )
     return 0
 
 
 def _part(given: dict[str, Any]) -> Part:
-    """Return the images that the command line asks for."""
+    """Return the images that the command line asks for; those of several runs must be the same."""
+    first, *others = given["weights"]
+    part = _part_of(first, given)
+    if given["data"] is None:
+        digest = part.images.content_hash() if others else ""
+        for other in others:
+            if _part_of(other, given).images.content_hash() != digest:
+                raise OptionError(
+                    f"{other}: its images of {part.split} are not those of {first}, and either "
+                    "may have been trained on what the other has kept back; name the images that "
+                    "none was trained on by --data"
+                )
+    return part
+
+
+def _part_of(weights: str, given: dict[str, Any]) -> Part:
     if given["data"] is not None:
         data = load(given["data"])
         parts = {name: data.split(name) for name in data.splits}
         default = next((name for name in VALIDATION_SPLITS if name in parts), None)
         source, seed = given["data"], 0
     else:
-        folder = RunFolder(given["weights"])
+        folder = RunFolder(weights)
         if not folder.config.is_file():
             raise OptionError(
                 f"{folder}: is no run folder with a {folder.config.name} that names the data; "
@@ -110,16 +132,24 @@ def _part(given: dict[str, Any]) -> Part:
     return Part(images, split, source)
 
 
+def _names(networks: Sequence[Network]) -> str:
+    return " + ".join(network.name for network in networks)
+
+
 def _content(
     given: dict[str, Any],
-    network: Network,
+    networks: Sequence[Network],
     part: Part,
     scores: Scores,
     reliability: Calibration,
+    views: Views | None,
 ) -> dict[str, Any]:
+    weights = [str(find_weights(each)) for each in given["weights"]]
+    models = [network.name for network in networks]
     return {
-        "weights": str(find_weights(given["weights"])),
-        "model": network.name,
+        "weights": weights if len(weights) > 1 else weights[0],
+        "model": models if len(models) > 1 else models[0],
+        **averaged(len(networks), views),
         "data": part.source,
         "sha256": part.images.sha256,
         "split": part.split,
@@ -131,11 +161,12 @@ def _content(
 
 
 def _text(
-    network: Network,
+    networks: Sequence[Network],
     part: Part,
     names: Sequence[str],
     scores: Scores,
     reliability: Calibration,
+    views: Views | None,
 ) -> str:
     spread = np.sqrt(scores.accuracy * (1 - scores.accuracy) / scores.count)
     per_class = [
@@ -145,10 +176,13 @@ def _text(
         )
     ]
     confusion = [(name, *map(int, row)) for name, row in zip(names, scores.confusion, strict=True)]
-    note = ["note: the network was trained on these images"] * (part.split == "train")
+    subject = "the network was" if len(networks) == 1 else "the networks were"
+    note = [f"note: {subject} trained on these images"] * (part.split == "train")
+    mean = averaged_text(len(networks), views)
     return "\n".join(
         [
-            f"{network.name} on {part.split} of {part.source}: {scores.count:,} images",
+            f"{_names(networks)} on {part.split} of {part.source}: {scores.count:,} images",
+            *[mean] * bool(mean),
             *note,
             f"accuracy {scores.accuracy:.4f} (standard error {spread:.4f}), macro F1 "
             f"{scores.macro_f1:.4f}, loss {scores.loss:.4f}, expected calibration error "
@@ -164,21 +198,32 @@ def _text(
 def _parser(program: str) -> Parser:
     parser = Parser(
         prog=program,
-        description="Evaluate a trained network: accuracy, macro F1, precision, recall and F1 of "
-        "each class, the confusion matrix and the expected calibration error.",
+        description="Evaluate a trained network, or the mean of what several say: accuracy, macro "
+        "F1, precision, recall and F1 of each class, the confusion matrix and the expected "
+        "calibration error.",
         examples=(
             "runs/b",
             "runs/b --split train --output train.json",
             "runs/b/weights.safetensors --data fer2013.csv.gz --split public_test",
+            "runs/b runs/e --tta --data fer2013.csv.gz --split private_test",
         ),
     )
     add = parser.add_argument
-    add("weights", metavar="RUN|WEIGHTS", help="a run folder (its best epoch), or a weights file")
+    add(
+        "weights",
+        metavar="RUN|WEIGHTS|NAME",
+        nargs="+",
+        type=path,
+        help=f"a run folder (its best epoch), a weights file, or {NAME_HELP}; the probabilities "
+        "of several are averaged, each of them given the images by its own normalisation",
+    )
+    add_tta_option(parser)
     add(
         "--data",
         metavar="PATH",
         type=path,
-        help="the images; by default those of the run, divided and limited as it did",
+        help="the images; by default those of the run, divided and limited as it did (of several "
+        "runs, where they are the same)",
     )
     add(
         "--split",

@@ -15,7 +15,7 @@ import numpy as np
 from minicnn.commands.arguments import Parser, path
 from minicnn.commands.exits import guarded
 from minicnn.commands.reporting import require_report
-from minicnn.commands.train_options import REQUEST, add_options
+from minicnn.commands.train_arguments import REQUEST, add_options
 from minicnn.errors import DataError, OptionError
 from minicnn.training.interrupt import terminable
 

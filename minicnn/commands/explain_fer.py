@@ -2,23 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
 
-from minicnn import backend
+from minicnn import backend, zoo
 from minicnn.commands.arguments import Parser, path, whole
 from minicnn.commands.exits import guarded
 from minicnn.commands.explained_run import explain_run, refuse_to_replace
 from minicnn.commands.explaining import Settings, resolve_layers
-from minicnn.commands.models import load_network, refuse_other_faces
+from minicnn.commands.models import (
+    NAME_HELP,
+    default_weights,
+    load_network,
+    packaged_name,
+    refuse_other_faces,
+)
 from minicnn.commands.run_folder import EXPLANATIONS, RunFolder
 from minicnn.commands.tables import text_table
-from minicnn.commands.trained_run import shown_faces
+from minicnn.commands.train_data import DRAWN, load_faces
+from minicnn.commands.train_options import Options
+from minicnn.commands.trained_run import Part, shown_faces, shown_part
 from minicnn.errors import DataError
 from minicnn.report.figures import require_matplotlib
 from minicnn.training.interrupt import terminable
+from minicnn.zoo.packaged import known
 
 __all__ = ["main"]
+
+
+class _Asked(NamedTuple):
+    """What is explained: a network of the package, or that of a run."""
+
+    name: str | None  # in the package
+    run: RunFolder  # whose configuration names the faces
+    weights: Path
+    target: RunFolder  # gets the explanations
+
+    def __str__(self) -> str:
+        return str(self.run) if self.name is None else f"{self.name} of the package"
 
 
 def main(arguments: Sequence[str] | None = None, *, program: str = "explain_fer") -> int:
@@ -52,27 +74,50 @@ def _run(given: dict[str, Any]) -> None:
             print(text, flush=True)
 
     require_matplotlib()
-    run = RunFolder(given["run"])
-    _require_whole(run, needs_config=given["data"] is None)
-    refuse_to_replace(run.explanations, overwrite=given["overwrite"])
+    asked = _asked(given)
+    refuse_to_replace(asked.target.explanations, overwrite=given["overwrite"])
     with backend.use(given["backend"]):
-        network = load_network(run.path)
+        network = load_network(asked.weights)
         layer, features = resolve_layers(network, given["layer"], given["features"])
-        part, _ = shown_faces(run, given["data"])
+        part = _part(asked, given["data"], say)
         refuse_other_faces(network, part.images, part.source)
         chosen = ("faces", "filters", "samples", "steps", "seed", "batch_size")
         settings = Settings(
             layer, features, measured=given["measure"], **{name: given[name] for name in chosen}
         )
-        say(f"network: {network.name} of {run}")
-        found = explain_run(run, network, part, settings, say)
+        say(f"network: {network.name} of {asked}")
+        found = explain_run(asked.target, network, part, settings, say, weights=asked.weights)
     say(_table(found.content))
+
+
+def _asked(given: dict[str, Any]) -> _Asked:
+    """Return what the command line asks to be explained."""
+    if given["run"] is None:
+        name, weights = zoo.DEFAULT, default_weights()
+    elif packaged_name(given["run"]):
+        name, weights = given["run"], zoo.trained_file(given["run"])
+    else:
+        run = RunFolder(given["run"])
+        _require_whole(run, needs_config=given["data"] is None)
+        return _Asked(None, run, run.weights, RunFolder(given["out"] or run.path))
+    target = RunFolder(given["out"] or Path("runs") / name)
+    return _Asked(name, target, weights, target)
+
+
+def _part(asked: _Asked, data: str | None, say: Callable[[str], None]) -> Part:
+    """Return the faces: those that are named, or else of the run, or else drawn ones."""
+    if asked.name is None or data is not None:
+        return shown_faces(asked.run, data)[0]
+    say("no --data: explaining by drawn faces, which are built in and not real faces")
+    return shown_part(load_faces(Options(limit=DRAWN["validation"])))
 
 
 def _require_whole(run: RunFolder, *, needs_config: bool) -> None:
     """Refuse a folder that lacks something of a trained run, and say what."""
     if not run.path.is_dir():
-        raise DataError(f"{run}: there is no such folder; give the folder of a training run")
+        raise DataError(
+            f"{run}: there is no such folder; give the folder of a training run ({known()})"
+        )
     needed = [run.weights, *([run.config] if needs_config else [])]
     missing = [file.name for file in needed if not file.is_file()]
     if missing:
@@ -103,11 +148,32 @@ def _parser(program: str) -> Parser:
         description="Show what a trained network looks at: maps by seven methods, deletion and "
         "insertion curves, masked pictures, feature maps, filters, pictures by gradient ascent, "
         f"and the faces that activate filters most. Everything goes into RUN/{EXPLANATIONS}.",
-        examples=("runs/b", "runs/b --features relu2 --features pool4 --filters 32"),
+        examples=(
+            "runs/b",
+            "runs/b --features relu2 --features pool4 --filters 32",
+            "--data fer2013.csv.gz --out runs/shown",
+        ),
     )
     add = parser.add_argument
-    add("run", metavar="RUN", type=path, help="the folder of a training run")
-    add("--data", metavar="PATH", type=path, help="the faces (those that the run validated on)")
+    add(
+        "run",
+        metavar="RUN|NAME",
+        nargs="?",
+        type=path,
+        help=f"the folder of a training run, or {NAME_HELP}; {zoo.DEFAULT} by default",
+    )
+    add(
+        "--data",
+        metavar="PATH",
+        type=path,
+        help="the faces (those that the run validated on; drawn ones for a network of the package)",
+    )
+    add(
+        "--out",
+        metavar="DIR",
+        type=path,
+        help=f"the folder that gets {EXPLANATIONS} (RUN; runs/NAME for a network of the package)",
+    )
     add("--faces", type=whole(1), default=7, metavar="N", help="faces in the figures (7)")
     add(
         "--measure",
@@ -129,7 +195,7 @@ def _parser(program: str) -> Parser:
     add("--steps", type=whole(1), default=200, metavar="N", help="of gradient ascent (200)")
     add("--seed", type=whole(0), default=0, metavar="S", help="of faces, noise and jitter (0)")
     add("--batch-size", type=whole(1), default=64, metavar="N", help="images at once (64)")
-    add("--overwrite", action="store_true", help=f"replace RUN/{EXPLANATIONS}")
+    add("--overwrite", action="store_true", help=f"replace the {EXPLANATIONS} that are there")
     add("--backend", choices=(*backend.NAMES, "auto"), help="(MINICNN_BACKEND, else numpy)")
     add("--quiet", action="store_true", help="print nothing but errors")
     return parser

@@ -73,11 +73,35 @@ def explanations_of(
 
 
 def explain_run(
-    run: RunFolder, network: Network, part: Part, settings: Settings, say: Callable[[str], None]
+    run: RunFolder,
+    network: Network,
+    part: Part,
+    settings: Settings,
+    say: Callable[[str], None],
+    *,
+    weights: Path | None = None,
 ) -> Explanations:
-    """Explain a run's network, and write figures, numbers and arrays in place of those there."""
-    with run.hold(), _whole_or_not(run.explanations) as folder:
-        found = explanations_of(network, part, settings, say, weights=run.weights)
+    """Explain a network, and write figures, numbers and arrays in place of those there.
+
+    Parameters
+    ----------
+    run : RunFolder
+        Gets the folder of the explanations.
+    network : Network
+    part : Part
+    settings : Settings
+    say : callable
+        Is told how far it is.
+    weights : Path, optional
+        The file that the network was read from; the run's own by default.
+
+    Returns
+    -------
+    Explanations
+    """
+    with run.hold(figures=False), _whole_or_not(run.explanations) as folder:
+        weights = run.weights if weights is None else weights
+        found = explanations_of(network, part, settings, say, weights=weights)
         count = draw_explanations(found, part.images.class_names, folder)
         found.save(folder)
     say(f"{count} figures and the numbers are in {run.explanations}")

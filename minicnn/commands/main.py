@@ -22,6 +22,7 @@ COMMANDS = {
     "predict": ("predict", "the expressions on pictures, by a trained network"),
     "explain": ("explain_fer", "what a trained network looks at, as figures"),
     "report": ("report", "a run or an experiment on one page, to be opened in a browser"),
+    "export": ("export", "a trained network as one small file, with where it is from"),
     "backends": ("backends", "what can be computed with here: NumPy, CuPy, threads"),
 }
 

@@ -1,4 +1,4 @@
-"""Networks that a command line names: one of the zoo, a file of weights, or the folder of a run."""
+"""Networks that a command line names: one of the zoo, a trained one, a file, a run folder."""
 
 from __future__ import annotations
 
@@ -15,14 +15,24 @@ from minicnn.commands.run_folder import RunFolder
 from minicnn.data.face_dataset import FaceDataset
 from minicnn.errors import CheckpointError, DataError, OptionError, ShapeError
 from minicnn.zoo.network import Network
+from minicnn.zoo.packaged import known
 
 __all__ = [
+    "NAME_HELP",
     "add_network_options",
+    "default_weights",
     "find_weights",
+    "is_network",
     "load_network",
+    "load_networks",
     "named_network",
+    "packaged_name",
     "refuse_other_faces",
 ]
+
+
+# What the help of commands says of names; read once, for the package does not change.
+NAME_HELP = f"the name of a network of the package ({', '.join(zoo.trained()) or 'none yet'})"
 
 
 def add_network_options(parser: Parser) -> None:
@@ -56,7 +66,7 @@ def named_network(name: str, given: dict[str, Any]) -> Network:
     Parameters
     ----------
     name : str
-        Of the zoo; else the path of a file of weights or of a run folder.
+        Of the zoo; else what :func:`find_weights` takes.
     given : dict
         What the options of :func:`add_network_options` gave.
 
@@ -71,7 +81,7 @@ def named_network(name: str, given: dict[str, Any]) -> Network:
     wanted |= {} if given["classes"] is None else {"num_classes": given["classes"]}
     wanted |= {} if given["input"] is None else {"input_shape": given["input"]}
     looks_like_path = os.path.exists(name) or os.sep in name or name.endswith(".safetensors")
-    if name not in zoo.names() and looks_like_path:
+    if name not in zoo.names() and (looks_like_path or packaged_name(name)):
         if wanted:
             raise OptionError(
                 f"{name}: a trained network is as it is; leave out --input, --classes and --option"
@@ -80,18 +90,71 @@ def named_network(name: str, given: dict[str, Any]) -> Network:
     return zoo.build(name, **wanted)
 
 
+def packaged_name(text: str | os.PathLike[str]) -> str | None:
+    """Return the name of the network of the package that a text means, or None.
+
+    What exists comes first: a file of that name, or a run folder with weights.
+    """
+    name = os.fspath(text)
+    there = os.path.isfile(name) or RunFolder(name).weights.is_file()
+    return name if not there and name in zoo.trained() else None
+
+
+def is_network(text: str) -> bool:
+    """Tell whether a text that may name a network or a picture names a network.
+
+    A run folder, a file of weights and the name of a network of the package do. Where nothing is
+    found, a text without a suffix does, so that a mistyped name is not taken for a picture.
+    """
+    if packaged_name(text) or os.path.isdir(text) or text.endswith(".safetensors"):
+        return True
+    if not os.path.exists(text):
+        return not os.path.splitext(text)[1]
+    try:
+        with open(text, "rb") as file:
+            start = file.read(9)
+    except OSError:
+        return False
+    # Safetensors begin with the length of their description, less than 2**32, and the description.
+    return start[4:] == b"\0\0\0\0{"
+
+
+def default_weights() -> Path:
+    """Return the weights that are taken where none are named: those of the package.
+
+    Raises
+    ------
+    OptionError
+        The package does not have them.
+    """
+    if zoo.DEFAULT not in zoo.trained():
+        raise OptionError(
+            f"no network is named, and {known()}; name a run folder or a weights file"
+        )
+    return zoo.trained_file(zoo.DEFAULT)
+
+
 def find_weights(path: str | os.PathLike[str]) -> Path:
-    """Return the file of weights that a path means: itself, or that of the run folder it names.
+    """Return the file of weights that a text means.
+
+    Parameters
+    ----------
+    path : str or os.PathLike
+        The file itself, the run folder that it lies in, or the name of a network whose weights are
+        in the package.
 
     Raises
     ------
     CheckpointError
         There is nothing at the path, or the folder has no weights; the message says what it has.
     """
+    name = packaged_name(path)
+    if name is not None:
+        return zoo.trained_file(name)
     if not os.path.exists(path):
         raise CheckpointError(
             f"{os.fspath(path)}: there is no such file or folder; give a run folder, or its "
-            "weights.safetensors"
+            f"weights.safetensors ({known()})"
         )
     if not os.path.isdir(path):
         return Path(path)
@@ -109,7 +172,7 @@ def _listed(files: Sequence[Path]) -> str:
 
 
 def load_network(path: str | os.PathLike[str]) -> Network:
-    """Load the network of a file of weights or of a run folder, in evaluation mode.
+    """Load the network that :func:`find_weights` finds, in evaluation mode.
 
     Raises
     ------
@@ -117,6 +180,39 @@ def load_network(path: str | os.PathLike[str]) -> Network:
         As for :func:`find_weights` and :func:`minicnn.zoo.load`.
     """
     return zoo.load(find_weights(path))
+
+
+def load_networks(paths: Sequence[str]) -> list[Network]:
+    """Load networks that are to be asked together.
+
+    Raises
+    ------
+    CheckpointError
+        As for :func:`load_network`.
+    OptionError
+        One is named twice, or they differ in the images that they take or in their classes.
+    """
+    files = [find_weights(path).resolve() for path in paths]
+    for place, file in enumerate(files):
+        if file in files[:place]:
+            raise OptionError(f"{paths[place]} is named twice; name each network once")
+    networks = [load_network(path) for path in paths]
+    for path, network in zip(paths, networks, strict=True):
+        for what, one, other in zip(
+            ("images", "classes"), _ends(networks[0]), _ends(network), strict=True
+        ):
+            if one != other:
+                raise OptionError(
+                    f"{path}: its {what} are {other}, those of {paths[0]} are {one}; only "
+                    "networks for the same images and classes can be averaged"
+                )
+    return networks
+
+
+def _ends(network: Network) -> tuple[str, str]:
+    # What goes into a network and what comes out of it, in words.
+    names = network.class_names or (str(network.arguments["num_classes"]),)
+    return "x".join(map(str, network.input_shape)), ", ".join(names)
 
 
 def refuse_other_faces(network: Network, faces: FaceDataset, source: str) -> None:

@@ -11,17 +11,19 @@ from typing import Any
 
 import numpy as np
 
-from minicnn import backend
-from minicnn.autograd import Tensor, no_grad
+from minicnn import backend, zoo
+from minicnn.autograd import Tensor
 from minicnn.commands.arguments import Parser, path
+from minicnn.commands.averaging import add_tta_option, averaged, averaged_text
 from minicnn.commands.exits import guarded, refuse_existing
-from minicnn.commands.models import load_network
+from minicnn.commands.models import NAME_HELP, default_weights, is_network, load_network
 from minicnn.data.face_detection import find_faces, require_detector
 from minicnn.data.pictures import Box, centre_square, network_input, read_picture
 from minicnn.errors import DataError, OptionError
-from minicnn.ops.softmax import softmax
 from minicnn.report.figures import require_matplotlib
 from minicnn.report.predictions import plot_predictions
+from minicnn.training.ensemble import Views
+from minicnn.training.evaluation import predict
 from minicnn.zoo.network import Network
 
 __all__ = ["main"]
@@ -54,7 +56,8 @@ def main(arguments: Sequence[str] | None = None, *, program: str = "predict") ->
 
 
 def _run(arguments: Sequence[str] | None, program: str) -> int:
-    given = vars(_parser(program).parse_args(arguments))
+    given = _given(arguments, program)
+    views = Views() if given["tta"] else None
     targets = {} if given["no_picture"] else _targets(given)
     refuse_existing(
         [target for target in targets.values() if target.parent.exists()],
@@ -67,7 +70,10 @@ def _run(arguments: Sequence[str] | None, program: str) -> int:
     done: list[dict[str, Any]] = []
     skipped: list[dict[str, str]] = []
     with backend.use(given["backend"]):
-        network = load_network(given["weights"])
+        network = load_network(given["weights"] or default_weights())
+        packaged = {} if given["weights"] else {"network": zoo.DEFAULT}
+        if packaged and not given["json"]:
+            print(f"network: {zoo.DEFAULT} of the package ({network.name})")
         names = network.class_names or tuple(
             f"class {number}" for number in range(network.arguments["num_classes"])
         )
@@ -78,7 +84,7 @@ def _run(arguments: Sequence[str] | None, program: str) -> int:
                 skipped.append({"file": file, "reason": str(error)})
                 print(f"warning: skipped {error}", file=sys.stderr)
                 continue
-            found = _found(network, picture, detect=given["detect"])
+            found = _found(network, picture, views, detect=given["detect"])
             target = targets.get(file)
             if target is not None:
                 target.parent.mkdir(parents=True, exist_ok=True)
@@ -87,10 +93,23 @@ def _run(arguments: Sequence[str] | None, program: str) -> int:
             if not given["json"]:
                 print(_text(file, found, names, target), flush=True)
     if given["json"]:
-        print(json.dumps({"pictures": done, "skipped": skipped}, indent=2))
+        content = {**packaged, **averaged(1, views), "pictures": done, "skipped": skipped}
+        print(json.dumps(content, indent=2))
     if not done:
         raise DataError(f"none of {len(skipped)} pictures could be read")
     return SKIPPED if skipped else 0
+
+
+def _given(arguments: Sequence[str] | None, program: str) -> dict[str, Any]:
+    """Return what the command line gives; ``weights`` is None where it begins with a picture."""
+    parser = _parser(program)
+    given = vars(parser.parse_intermixed_args(arguments))
+    words = [*([given["weights"]] if given["weights"] else []), *given["pictures"]]
+    given["weights"] = words.pop(0) if is_network(words[0]) else None
+    given["pictures"] = words
+    if not words:
+        parser.error("the following arguments are required: IMAGE")
+    return given
 
 
 def _targets(given: dict[str, Any]) -> dict[str, Path]:
@@ -111,7 +130,7 @@ def _targets(given: dict[str, Any]) -> dict[str, Path]:
     return targets
 
 
-def _found(network: Network, picture: np.ndarray, *, detect: bool) -> _Found:
+def _found(network: Network, picture: np.ndarray, views: Views | None, *, detect: bool) -> _Found:
     boxes, where = [centre_square(picture)], "centre square"
     if detect:
         faces = find_faces(picture)
@@ -121,9 +140,11 @@ def _found(network: Network, picture: np.ndarray, *, detect: bool) -> _Found:
     images = backend.asarray(inputs)
     if network.normalization is not None:
         images = network.normalization(images)
-    with no_grad():
-        scores = softmax(network(Tensor(images.astype("float32", copy=False))))
-    return _Found(picture, boxes, where, inputs, backend.to_numpy(scores.data))
+    batch = Tensor(images.astype("float32", copy=False))
+    probabilities = predict(network, [(batch, batch)], tta=views)  # nothing looks at the labels
+    if views is not None:
+        where = f"{where}, {averaged_text(1, views)}"
+    return _Found(picture, boxes, where, inputs, probabilities)
 
 
 def _draw(found: _Found, names: Sequence[str], target: Path, title: str) -> None:
@@ -176,14 +197,30 @@ def _parser(program: str) -> Parser:
         "Prints every class's score, and draws beside each picture what was seen and said, as "
         "NAME.prediction.png.",
         notes=(
+            "The first word is the network if it is a folder, a weights file, or the name of a",
+            "network of the package, and also if it has no suffix and nothing of that name exists.",
+            f"Otherwise it is a picture, and the network is {zoo.DEFAULT} of the package.",
+            "",
             "exit code: 0; 1 where pictures could not be read and were skipped; 2 for an",
             "error, and where none could be read",
         ),
-        examples=("runs/b portrait.jpg", "runs/b --detect --output out photos/*.jpg"),
+        examples=(
+            "portrait.jpg",
+            "runs/b portrait.jpg",
+            "runs/b --detect --tta --output out photos/*.jpg",
+        ),
     )
     add = parser.add_argument
-    add("weights", metavar="RUN|WEIGHTS", help="a run folder (its best epoch), or a weights file")
+    add(
+        "weights",
+        metavar="RUN|WEIGHTS|NAME",
+        nargs="?",
+        type=path,
+        help=f"a run folder (its best epoch), a weights file, or {NAME_HELP}; {zoo.DEFAULT} by "
+        "default",
+    )
     add("pictures", metavar="IMAGE", nargs="+", type=path, help="picture files")
+    add_tta_option(parser)
     add(
         "--detect",
         action="store_true",

@@ -21,6 +21,7 @@ from minicnn.commands.reporting import (
     write_report,
 )
 from minicnn.commands.run_folder import EXPLANATIONS, RunFolder
+from minicnn.commands.trained_run import stored_options
 from minicnn.errors import MinicnnError, OptionError
 from minicnn.report.explained import Explanations
 from minicnn.report.run_files import read_experiment, read_run
@@ -83,6 +84,8 @@ def _size(page: Path) -> str:
 def _shown(folder: RunFolder, network: Network, given: dict[str, Any]) -> tuple[Shown | None, str]:
     """Return the faces; where those of the run cannot be had, why, and a page without them."""
     data = given["data"]
+    if data is None:
+        stored_options(folder)  # a damaged configuration is an error, data that are gone are none
     try:
         return gather(folder, network, data=data, batch_size=given["batch_size"]), ""
     except MinicnnError as error:

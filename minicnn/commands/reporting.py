@@ -150,7 +150,11 @@ def write_report(
         Of the page.
     """
     why = ""
-    if explanations is None and shown is not None:
+    evaluated = None if shown is None else shown.evaluated
+    if evaluated is not None and not np.isfinite(evaluated.probabilities).all():
+        evaluated = explanations = None
+        missing = why = "the scores of the network are not finite numbers, its training diverged"
+    elif explanations is None and shown is not None:
         try:
             settings = quick_settings(network, batch_size=batch_size)
             explanations = explanations_of(
@@ -160,7 +164,7 @@ def write_report(
             why = str(error)
     return build_report(
         folder.path,
-        evaluated=None if shown is None else shown.evaluated,
+        evaluated=evaluated,
         dataset=None if shown is None else shown.dataset,
         explanations=explanations,
         missing=missing,
@@ -192,9 +196,10 @@ def write_experiment_report(folder: Path, run: RunFolder) -> Path:
 
 
 def stored_explanations(folder: RunFolder) -> Explanations | None:
-    """Return the explanations that lie in a run's folder, if they are of its weights."""
+    """Return the explanations that lie in a run's folder, if they are whole and of its weights."""
     try:
         found = Explanations.load(folder.explanations)
     except DataError:
         return None
-    return found if found.content.get("weights_sha256") == hash_of(folder.weights) else None
+    mine = found.content.get("weights_sha256") == hash_of(folder.weights)
+    return found if found.complete and mine else None

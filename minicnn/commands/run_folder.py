@@ -144,11 +144,16 @@ class RunFolder:
         return False
 
     @contextlib.contextmanager
-    def hold(self) -> Iterator[None]:
+    def hold(self, *, figures: bool = True) -> Iterator[None]:
         """Make the folder, and keep other runs out of it until the end.
 
         The system lets go of the folder when the process ends, however it ends. Where it cannot
         lock files (Windows), runs are not kept apart.
+
+        Parameters
+        ----------
+        figures : bool
+            Make the folder of the figures as well.
 
         Raises
         ------
@@ -157,7 +162,7 @@ class RunFolder:
         DataError
             It cannot be made.
         """
-        self.make()
+        self.make(figures=figures)
         lock = self.path / LOCK
         with open(lock, "a", encoding="utf-8") as file:
             if fcntl is not None:
@@ -193,8 +198,13 @@ class RunFolder:
             ) from None
         return config
 
-    def make(self) -> None:
+    def make(self, *, figures: bool = True) -> None:
         """Make the folder, and remove what a write that was killed may have left there.
+
+        Parameters
+        ----------
+        figures : bool
+            Make the folder of the figures as well.
 
         Raises
         ------
@@ -202,7 +212,7 @@ class RunFolder:
             It cannot be made.
         """
         try:
-            self.figures.mkdir(parents=True, exist_ok=True)
+            (self.figures if figures else self.path).mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise DataError(
                 f"{self}: cannot be made ({error.strerror}); choose another --out"

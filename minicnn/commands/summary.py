@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from minicnn import zoo
 from minicnn.commands.arguments import Parser
 from minicnn.commands.exits import guarded
-from minicnn.commands.models import add_network_options, named_network
+from minicnn.commands.models import NAME_HELP, add_network_options, named_network
 from minicnn.inspect.summarize import summary
 
 __all__ = ["main"]
@@ -41,7 +41,7 @@ def _parser(program: str) -> Parser:
     parser.add_argument(
         "network",
         metavar="NETWORK",
-        help=f"one of {', '.join(zoo.names())}; or a run folder, or a file of weights",
+        help=f"one of {', '.join(zoo.names())}; or a run folder, a file of weights, or {NAME_HELP}",
     )
     add_network_options(parser)
     parser.add_argument("--json", action="store_true", help="print everything as JSON")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from minicnn.commands.train_options import Options
 from minicnn.data.auditing import Dropped, drop_duplicates
 from minicnn.data.augment import Augmentation
+from minicnn.data.augmentation_schedule import AugmentationSchedule
 from minicnn.data.face_dataset import UNLABELLED, FaceDataset
 from minicnn.data.faces import drawn_faces_dataset
 from minicnn.data.fer2013 import load
@@ -24,6 +25,7 @@ __all__ = [
     "labelled",
     "limited",
     "load_faces",
+    "make_augmentation",
     "training_loader",
 ]
 
@@ -35,6 +37,9 @@ RECIPES = {
     "flip": Augmentation(horizontal_flip=True),
     "mild": Augmentation(
         rotation=10, width_shift=0.1, height_shift=0.1, zoom=0.1, horizontal_flip=True
+    ),
+    "medium": Augmentation(
+        rotation=15, width_shift=0.1, height_shift=0.1, zoom=0.15, horizontal_flip=True
     ),
     "strong": Augmentation.system_a(),
     "none": None,
@@ -168,10 +173,26 @@ def limited(dataset: FaceDataset, count: int, rng: np.random.Generator) -> FaceD
     return dataset.subset(limit(dataset.require_labels(), count, rng))
 
 
+def make_augmentation(options: Options) -> Augmentation | AugmentationSchedule | None:
+    """Return the recipe that the options describe, in all epochs or in all before the last."""
+    recipe = RECIPES[options.augment]
+    full = replace(
+        recipe or Augmentation(),
+        random_erasing=options.erasing,
+        mixup=options.mixup,
+        cutmix=options.cutmix,
+    )
+    first = None if full == Augmentation() else full
+    if not options.plain_tail:
+        return first
+    last = None if recipe is None else RECIPES["flip"]
+    return AugmentationSchedule(first=first, last=last, change=options.epochs - options.plain_tail)
+
+
 def training_loader(
     dataset: FaceDataset, options: Options, normalization: Normalization, rng: np.random.Generator
 ) -> DataLoader:
-    """Return the loader of the training images: shuffled and augmented."""
+    """Return the loader of the training images: shuffled, and augmented as the options say."""
     count = len(dataset)
     return DataLoader(
         dataset.images,
@@ -179,7 +200,7 @@ def training_loader(
         batch_size=options.batch_size,
         shuffle=True,
         rng=rng,
-        augmentation=RECIPES[options.augment],
+        augmentation=make_augmentation(options),
         normalization=normalization,
         # Batch norm cannot work with a batch of one image.
         drop_last=count % options.batch_size == 1 and count > options.batch_size,

@@ -21,9 +21,10 @@ from minicnn.commands.reporting import (
     write_report,
 )
 from minicnn.commands.run_folder import RunFolder, machine, versions
+from minicnn.commands.train_arguments import parse
 from minicnn.commands.train_data import Faces, load_faces
 from minicnn.commands.train_folds import run_folds
-from minicnn.commands.train_options import Options, Request, command, merge, parse
+from minicnn.commands.train_options import Options, Request, command, merge
 from minicnn.commands.train_run import Result, train_faces, write_outputs
 from minicnn.commands.trained_run import refuse_other_data, stored_options
 from minicnn.data.splits import stratified_kfold
@@ -206,6 +207,9 @@ def _announce(
     ):
         say(f"note: the {options.schedule} schedule is stretched from "
             f"{stored['options']['epochs']} to {options.epochs} epochs")  # fmt: skip
+    if stored["options"]["epochs"] != options.epochs and options.plain_tail:
+        say(f"note: the plain tail is now the last {options.plain_tail} of {options.epochs} "
+            f"epochs, not of {stored['options']['epochs']}")  # fmt: skip
 
 
 def _report(result: Result, folder: RunFolder, split: str, say: Callable[[str], None]) -> None:

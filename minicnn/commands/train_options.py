@@ -1,30 +1,18 @@
-"""The options of a training run: read from a command line, stored, and compared on resume."""
+"""The options of a training run: their defaults, as a command, and compared on resume."""
 
 from __future__ import annotations
 
-import argparse
-from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
-from minicnn import backend, zoo
-from minicnn.commands.arguments import Parser, above, at_least, between, path, whole
+from minicnn import backend
 from minicnn.errors import OptionError
 
-__all__ = [
-    "REQUEST",
-    "Options",
-    "Request",
-    "add_options",
-    "checked",
-    "command",
-    "flag",
-    "merge",
-    "parse",
-]
+__all__ = ["Options", "Request", "command", "completed", "flag", "merge"]
 
 NORMALIZATIONS = ("pixel", "image", "global", "none")
-AUGMENTATIONS = ("flip", "mild", "strong", "none")
+AUGMENTATIONS = ("flip", "mild", "medium", "strong", "none")
+CLASS_WEIGHTS = ("none", "balanced", "sqrt")
 SCHEDULES = ("one-cycle", "cosine", "step", "plateau", "constant")
 # The learning rate that each optimiser gets unless one is named.
 LEARNING_RATES = {
@@ -54,14 +42,20 @@ class Options:
     drop_duplicates: bool = False
     normalize: str = "image"
     augment: str = "flip"
+    mixup: float = 0.0
+    cutmix: float = 0.0
+    erasing: float = 0.0
+    plain_tail: int = 0
     model: str = "avgpool_cnn"
     epochs: int = 8
     batch_size: int = 64
     optimizer: str = "adamw"
     learning_rate: float = LEARNING_RATES["adamw"]
     weight_decay: float = 0.01
+    decay_all: bool = False
     schedule: str = "one-cycle"
     label_smoothing: float = 0.0
+    class_weights: str = "none"
     clip_norm: float | None = None
     average: float | None = None
     patience: int | None = None
@@ -72,7 +66,15 @@ class Options:
 
 
 MAY_CHANGE = ("data", "epochs", "patience", "prefetch")
-REQUEST = ("out", "resume", "overwrite", "quiet", "report")  # of a command line, not of a run
+# What was done before there were these options, by which runs of that time are gone on with.
+BEFORE: dict[str, Any] = {
+    "mixup": 0.0,
+    "cutmix": 0.0,
+    "erasing": 0.0,
+    "plain_tail": 0,
+    "decay_all": True,
+    "class_weights": "none",
+}
 
 
 @dataclass(frozen=True)
@@ -97,28 +99,6 @@ class Request:
     report: bool
 
 
-def parse(arguments: Sequence[str] | None, program: str) -> Request:
-    """Read a command line.
-
-    Parameters
-    ----------
-    arguments : sequence of str, optional
-        Those of the process by default.
-    program : str
-        What ``--help`` calls the program.
-
-    Raises
-    ------
-    OptionError
-        An option is unknown or has a value that is not possible.
-    """
-    given = vars(_parser(program).parse_args(arguments))
-    run = {name: given.pop(name) for name in REQUEST}
-    if run["resume"] and run["overwrite"]:
-        raise OptionError("--resume and --overwrite cannot be had together; choose one of them")
-    return Request(given, **run)
-
-
 def merge(given: dict[str, Any], stored: dict[str, Any] | None = None) -> Options:
     """Complete the options that were named: by those of a stored run, else by defaults.
 
@@ -131,13 +111,23 @@ def merge(given: dict[str, Any], stored: dict[str, Any] | None = None) -> Option
     Raises
     ------
     OptionError
-        A named option differs from the stored run's, and is not one that may change.
+        A named option differs from the stored run's, and is not one that may change; or two options
+        do not go together.
     """
+    options = _complete(given, stored)
+    if options.plain_tail >= options.epochs:
+        raise OptionError(
+            f"--plain-tail {options.plain_tail}: the run has {options.epochs} epochs, and some of "
+            "them must come before its tail"
+        )
+    return options
+
+
+def _complete(given: dict[str, Any], stored: dict[str, Any] | None) -> Options:
     if "backend" in given or stored is None:
         given = {**given, "backend": backend.choose(given.get("backend")).name}
     if stored is not None:
-        known = {field.name for field in fields(Options)}
-        options = Options(**{name: value for name, value in stored.items() if name in known})
+        options = Options(**completed(stored))
         for name, value in given.items():
             if name not in MAY_CHANGE and value != getattr(options, name):
                 raise OptionError(
@@ -160,22 +150,10 @@ def merge(given: dict[str, Any], stored: dict[str, Any] | None = None) -> Option
     return Options(**{**adaptive, **given})
 
 
-def checked(stored: dict[str, Any]) -> dict[str, Any]:
-    """Return stored options with every value checked, as if they stood on a command line.
-
-    Raises
-    ------
-    OptionError
-        One has a value that is not possible.
-    """
+def completed(stored: dict[str, Any]) -> dict[str, Any]:
+    """Return stored options without unknown ones, and with those that came to be after them."""
     known = {field.name for field in fields(Options)}
-    values = {name: value for name, value in stored.items() if name in known}
-    try:
-        words = command("", Options(**values), "-")
-    except AttributeError:
-        raise OptionError("an option is no text or number") from None
-    given = parse(words, "").given
-    return {**values, **{name: value for name, value in given.items() if name in values}}
+    return {**BEFORE, **{name: value for name, value in stored.items() if name in known}}
 
 
 def command(program: str, options: Options, out: str) -> list[str]:
@@ -194,175 +172,3 @@ def command(program: str, options: Options, out: str) -> list[str]:
 def flag(name: str) -> str:
     """Return how an option is called on the command line."""
     return "--no-prefetch" if name == "prefetch" else "--" + name.replace("_", "-")
-
-
-def _parser(program: str) -> Parser:
-    parser = Parser(
-        prog=program,
-        usage="%(prog)s [options]",
-        description="Train a network to tell the expressions of faces. Without --data it trains on "
-        "a built-in set of drawn faces, which are not real ones.",
-        argument_default=argparse.SUPPRESS,
-        examples=(
-            "--data fer2013.csv.gz --model avgpool_cnn --epochs 8 --out runs/b",
-            "--resume --out runs/b",
-        ),
-    )
-    add_options(parser)
-    return parser
-
-
-def add_options(parser: Parser, *, omit: Collection[str] = ()) -> None:
-    """Add the options of a training run to a parser without defaults, in groups.
-
-    Parameters
-    ----------
-    parser : Parser
-        With ``argument_default=argparse.SUPPRESS``.
-    omit : collection of str
-        Flags that it does not get, such as ``"--model"``.
-    """
-    _add_data_options(_adder(parser, "data", omit))
-    _add_training_options(_adder(parser, "model and training", omit))
-    _add_run_options(_adder(parser, "run", omit))
-
-
-def _adder(parser: Parser, title: str, omit: Collection[str]) -> Callable[..., None]:
-    group = parser.add_argument_group(title)
-
-    def add(flag: str, **settings: Any) -> None:
-        if flag not in omit:
-            group.add_argument(flag, **settings)
-
-    return add
-
-
-def _add_data_options(add: Callable[..., None]) -> None:
-    add(
-        "--data",
-        metavar="PATH",
-        type=path,
-        help="FER-2013: a csv (.gz), an archive or a folder of images",
-    )
-    add(
-        "--validation-fraction",
-        type=between(0, 1),
-        metavar="F",
-        help="share of the training images to validate on, where the data has no PublicTest or "
-        "validation images of its own (0.1)",
-    )
-    add("--limit", type=whole(1), metavar="N", help="use at most N images of each split")
-    add(
-        "--drop-duplicates",
-        action="store_true",
-        help="leave out training images that are blank, repeated, or in an evaluation split",
-    )
-    add(
-        "--normalize",
-        choices=NORMALIZATIONS,
-        help="mean 0 and deviation 1 of each pixel, of each image, of all grey values, or only "
-        f"scale to 0..1 ({Options.normalize})",
-    )
-    add(
-        "--augment",
-        choices=AUGMENTATIONS,
-        help="random changes of images: flips; mild or strong rotations, shifts and zooms as well, "
-        f"which slow the training down and help long ones ({Options.augment})",
-    )
-    add(
-        "--no-augment",
-        dest="augment",
-        action="store_const",
-        const="none",
-        help="the same as --augment none",
-    )
-
-
-def _add_training_options(add: Callable[..., None]) -> None:
-    add(
-        "--model",
-        choices=zoo.names(),
-        metavar="NAME",
-        help=f"one of {', '.join(zoo.names())} ({Options.model})",
-    )
-    add(
-        "--epochs",
-        type=whole(1),
-        metavar="N",
-        help=f"({Options.epochs}; with drawn faces {WITH_DRAWN_FACES['epochs']})",
-    )
-    add(
-        "--batch-size",
-        type=whole(1),
-        metavar="N",
-        help=f"({Options.batch_size}; with drawn faces {WITH_DRAWN_FACES['batch_size']})",
-    )
-    add("--optimizer", choices=tuple(LEARNING_RATES), help=f"({Options.optimizer})")
-    add(
-        "--learning-rate",
-        type=above(0),
-        metavar="X",
-        help="the highest one of the schedule ("
-        + ", ".join(f"{name} {rate:g}" for name, rate in LEARNING_RATES.items())
-        + "; a quarter of it for networks without batch norm)",
-    )
-    add(
-        "--weight-decay",
-        type=at_least(0),
-        metavar="X",
-        help=f"({Options.weight_decay} for adamw, else 0)",
-    )
-    add("--schedule", choices=SCHEDULES, help=f"of the learning rate ({Options.schedule})")
-    add("--label-smoothing", type=at_least(0, 1), metavar="X", help=f"({Options.label_smoothing})")
-    add("--clip-norm", type=above(0), metavar="X", help="clip the gradients' norm (not clipped)")
-    add(
-        "--average",
-        type=between(0, 1),
-        metavar="D",
-        help="evaluate the moving average of the weights with decay D, such as 0.999 (none)",
-    )
-    add(
-        "--patience",
-        type=whole(1),
-        metavar="N",
-        help="stop when the validation loss has not improved for N epochs (never)",
-    )
-    add("--folds", type=whole(2), metavar="K", help="cross-validate on K stratified folds")
-    add(
-        "--seed",
-        type=whole(0),
-        metavar="S",
-        help=f"of weights, shuffling, dropout, augmentation and splits ({Options.seed})",
-    )
-
-
-def _add_run_options(add: Callable[..., None]) -> None:
-    add(
-        "--out",
-        metavar="DIR",
-        type=path,
-        default=None,
-        help="folder for all that is written (runs/NAME)",
-    )
-    add(
-        "--resume",
-        action="store_true",
-        default=False,
-        help="go on with the run in DIR, with its options; with more --epochs, prolong it",
-    )
-    add("--overwrite", action="store_true", default=False, help="replace the run in DIR")
-    add("--backend", choices=(*backend.NAMES, "auto"), help="(MINICNN_BACKEND, else numpy)")
-    add(
-        "--no-prefetch",
-        dest="prefetch",
-        action="store_false",
-        help="prepare each batch only when it is needed, without a thread",
-    )
-    add(
-        "--no-report",
-        dest="report",
-        action="store_false",
-        default=True,
-        help="do not write the page report.html at the end",
-    )
-    add("--quiet", action="store_true", default=False, help="print nothing but errors")

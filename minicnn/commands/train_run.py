@@ -11,7 +11,8 @@ import numpy as np
 from minicnn import optim, zoo
 from minicnn.commands.run_folder import RunFolder
 from minicnn.commands.train_data import Faces, evaluation_loader, training_loader
-from minicnn.commands.train_options import MAY_CHANGE, Options
+from minicnn.commands.train_options import BEFORE, MAY_CHANGE, Options
+from minicnn.data.balance import class_weights
 from minicnn.data.face_dataset import UNLABELLED, FaceDataset
 from minicnn.data.normalize import Normalization, make_normalization
 from minicnn.data.predictions import write_predictions
@@ -20,6 +21,7 @@ from minicnn.files import write_json
 from minicnn.io.weights import WeightsMetadata
 from minicnn.nn.loss import CrossEntropyLoss
 from minicnn.nn.module import Module
+from minicnn.optim.optimizer import Parameters
 from minicnn.random import Streams
 from minicnn.report.figures import plot_confusion, plot_history
 from minicnn.training.callbacks import BestModel, Callback, Checkpoint, EarlyStopping, HistoryWriter
@@ -56,9 +58,10 @@ class Identity(Callback):
     def load_state(self, state: dict[str, Any]) -> None:
         """Refuse the checkpoint of another run."""
         for name, value in self._identity.items():
-            if state.get(name) != value:
+            before = state.get(name, BEFORE.get(name))
+            if before != value:
                 raise CheckpointError(
-                    f"checkpoint: it is of another run, with {name} {state.get(name)!r} instead of "
+                    f"checkpoint: it is of another run, with {name} {before!r} instead of "
                     f"{value!r}; put the run's own checkpoint back, or begin anew with --overwrite"
                 )
 
@@ -137,7 +140,8 @@ def train_faces(
         callbacks.append(EarlyStopping(options.patience))
     if not quiet:
         callbacks.append(Progress())
-    trainer = make_trainer(model, options, callbacks, len(loader))
+    loss = make_loss(train, options)
+    trainer = make_trainer(model, options, callbacks, len(loader), loss)
     trainer.fit(
         loader,
         evaluation_loader(validation, options, normalization),
@@ -153,11 +157,27 @@ def train_faces(
     return Result(trainer.history, best.epoch, trainer.stop_reason, probabilities, scores)
 
 
+def make_loss(train: FaceDataset, options: Options) -> CrossEntropyLoss:
+    """Return the loss that the options describe, with weights by the training images' labels."""
+    weight = None
+    if options.class_weights != "none":
+        power = 1.0 if options.class_weights == "balanced" else 0.5
+        weight = class_weights(train.require_labels(), len(train.class_names), power=power)
+    return CrossEntropyLoss(weight, label_smoothing=options.label_smoothing)
+
+
 def make_trainer(
-    model: Module, options: Options, callbacks: Iterable[Callback], batches: int
+    model: Module,
+    options: Options,
+    callbacks: Iterable[Callback],
+    batches: int,
+    loss: CrossEntropyLoss,
 ) -> Trainer:
     """Return the trainer that the options describe, for epochs of so many batches."""
     settings: dict[str, Any] = {"lr": options.learning_rate, "weight_decay": options.weight_decay}
+    parameters: Parameters = model.parameters()
+    if not options.decay_all:
+        parameters = optim.decay_groups(model, options.weight_decay)
     kinds = {
         "adam": optim.Adam,
         "adamw": optim.AdamW,
@@ -168,16 +188,19 @@ def make_trainer(
     }
     if options.optimizer == "sgd":
         settings |= {"momentum": 0.9, "nesterov": True}
-    optimizer = kinds[options.optimizer](model.parameters(), **settings)
-    average = options.average
+    optimizer = kinds[options.optimizer](parameters, **settings)
+    average = None
+    if options.average is not None:
+        # With a warm-up, as a short run would else end with much of its first, untrained weights.
+        average = optim.ExponentialMovingAverage(model, options.average, warmup=True)
     return Trainer(
         model,
         optimizer,
-        loss=CrossEntropyLoss(label_smoothing=options.label_smoothing),
+        loss=loss,
         schedule=make_schedule(optimizer, options, batches),
         callbacks=tuple(callbacks),
         clip_norm=options.clip_norm,
-        average=None if average is None else optim.ExponentialMovingAverage(model, average),
+        average=average,
     )
 
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from minicnn.commands.run_folder import RunFolder
+from minicnn.commands.train_arguments import checked
 from minicnn.commands.train_data import (
     DRAWN_NAME,
     VALIDATION_SPLITS,
@@ -13,7 +14,7 @@ from minicnn.commands.train_data import (
     labelled,
     load_faces,
 )
-from minicnn.commands.train_options import Options, checked
+from minicnn.commands.train_options import Options
 from minicnn.data.face_dataset import SPLIT_NAMES, FaceDataset
 from minicnn.data.fer2013 import load
 from minicnn.errors import DataError, OptionError

@@ -2,6 +2,8 @@
 
 from minicnn.data.auditing import BLANK_RANGE, Audit, Dropped, audit, drop_duplicates
 from minicnn.data.augment import Augmentation
+from minicnn.data.augmentation_schedule import AugmentationSchedule
+from minicnn.data.balance import class_weights
 from minicnn.data.face_dataset import (
     CLASS_NAMES,
     SIDE,
@@ -44,6 +46,7 @@ __all__ = [
     "UNLABELLED",
     "Audit",
     "Augmentation",
+    "AugmentationSchedule",
     "Box",
     "DataLoader",
     "Dropped",
@@ -57,6 +60,7 @@ __all__ = [
     "PrincipalComponents",
     "audit",
     "centre_square",
+    "class_weights",
     "decode_picture",
     "drawn_faces",
     "drawn_faces_dataset",

@@ -11,6 +11,7 @@ import numpy as np
 
 from minicnn import backend
 from minicnn.data.affine import affine_matrices
+from minicnn.data.patches import between, draw_erasing, draw_mixture, erase, mix
 from minicnn.errors import OptionError, ShapeError
 from minicnn.kernels.warp import FILL_MODES, affine_warp
 
@@ -25,7 +26,6 @@ COLUMNS = (
     *("horizontal_flip", "vertical_flip", "brightness", "contrast"),
     *("erasing", "erasing_top", "erasing_left"),
 )
-ERASING_ATTEMPTS = 10  # about one draw of area and aspect in ten does not fit into the image
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -33,8 +33,8 @@ class Augmentation:
     """A recipe of random changes, with the meanings of Keras's ``ImageDataGenerator``.
 
     Calling it changes a batch. Rotation, shift, shear, zoom and flips become one affine map and one
-    bilinear warp; then brightness, contrast, random erasing and mixup follow in this order. Pixel
-    values are grey levels of 0 to 255, in integers or floats.
+    bilinear warp; then brightness, contrast, random erasing and mixtures with other images follow
+    in this order. Pixel values are grey levels of 0 to 255, in integers or floats.
 
     Parameters
     ----------
@@ -68,6 +68,13 @@ class Augmentation:
     mixup : float
         The alpha of the Beta distribution from which each image's weight in its mixture with
         another image of the batch is drawn; 0 for no mixture.
+    cutmix : float
+        The alpha of the Beta distribution from which the share is drawn that each image keeps when
+        a rectangle of another image of the batch is laid over it; 0 for none. The rectangle is cut
+        off at the image's edges, and the label is mixed by the true shares of the pixels.
+    mixing_probability : float
+        Share of the images that are mixed at all. Where both `mixup` and `cutmix` are given, either
+        is applied to every second of them, on average.
 
     Raises
     ------
@@ -79,8 +86,8 @@ class Augmentation:
     Sources: ``keras_preprocessing.image`` (``ImageDataGenerator.get_random_transform`` and
     ``apply_affine_transform``) for the warp; Zhong et al., "Random Erasing Data Augmentation"
     (2017), and the authors' code, which draws area and aspect until the rectangle fits and then its
-    place; Zhang et al., "mixup: Beyond Empirical Risk Minimization" (2018), with a weight for every
-    image where their code has one for the batch.
+    place; Zhang et al., "mixup: Beyond Empirical Risk Minimization" (2018), and Yun et al.,
+    "CutMix" (2019), with a weight for every image where their code has one for the batch.
 
     Keras's brightness first stretches the image to the full range of grey levels; here it does not.
     """
@@ -100,6 +107,8 @@ class Augmentation:
     erasing_area: Pair = (0.02, 0.4)
     erasing_aspect: Pair = (0.3, 1 / 0.3)
     mixup: float = 0.0
+    cutmix: float = 0.0
+    mixing_probability: float = 1.0
 
     def __post_init__(self) -> None:
         for name, unit, limit in (
@@ -109,6 +118,8 @@ class Augmentation:
             ("shear", "degrees below 90", 90.0),
             ("random_erasing", "a probability, at most 1", math.nextafter(1, 2)),
             ("mixup", "an alpha", math.inf),
+            ("cutmix", "an alpha", math.inf),
+            ("mixing_probability", "a probability, at most 1", math.nextafter(1, 2)),
         ):
             _check_number(name, getattr(self, name), unit, limit)
         if isinstance(self.zoom, (int, float)):
@@ -149,6 +160,11 @@ class Augmentation:
             horizontal_flip=True,
         )
 
+    @property
+    def mixes(self) -> bool:
+        """Whether images are mixed, and so labels become probabilities."""
+        return bool((self.mixup or self.cutmix) and self.mixing_probability)
+
     def to_dict(self) -> dict[str, Any]:
         """Return all options as a dict that JSON can hold; ``Augmentation(**options)`` reads it."""
         options = asdict(self)
@@ -184,21 +200,21 @@ class Augmentation:
         rng : numpy.random.Generator
             All draws are made from it, on the host.
         num_classes : int, optional
-            K; needed where `mixup` meets integer labels.
+            K; needed where images with integer labels are mixed.
 
         Returns
         -------
         images : array of shape (N, H, W, C)
             float32, on the backend of the input.
         labels : array
-            As given; with `mixup`, float32 probabilities of shape (N, K).
+            As given; where images are mixed, float32 probabilities of shape (N, K).
 
         Raises
         ------
         ShapeError
             The images are not (N, H, W, C).
         OptionError
-            `mixup` was not told the number of classes.
+            Images are to be mixed, but the number of classes was not told.
         """
         xp = backend.xp(images, labels)
         if images.ndim != 4:
@@ -208,17 +224,28 @@ class Augmentation:
         n, h, w, _ = images.shape
         name = backend.name_of(images)
         uniform = dict(zip(COLUMNS, rng.random((len(COLUMNS), n)), strict=True))
+        # What a seed gives depends on the order of the draws: what is new must be drawn last.
+        rectangles = self._rectangles(uniform, h, w, rng)
+        pairs = self._pairs(n, rng)
+        noise = rng.integers(0, 256, images.shape, dtype=np.uint8) if self.random_erasing else None
+        mixture = draw_mixture(
+            *(pairs, h, w),
+            mixup=self.mixup,
+            cutmix=self.cutmix,
+            probability=self.mixing_probability,
+            rng=rng,
+        )
         host = np.concatenate(
             [
                 self._matrices(uniform, h, w).reshape(n, 6),
-                _between(uniform["brightness"], self.brightness or (1, 1))[:, None],
-                _between(uniform["contrast"], self.contrast or (1, 1))[:, None],
-                self._rectangles(uniform, h, w, rng),
-                self._mixture(n, rng),
+                between(uniform["brightness"], self.brightness or (1, 1))[:, None],
+                between(uniform["contrast"], self.contrast or (1, 1))[:, None],
+                rectangles,
+                mixture,
             ],
             axis=1,
         )
-        drawn = backend.asarray(host, name, dtype=np.float32)  # (N, 14), the only transfer of draws
+        drawn = backend.asarray(host, name, dtype=np.float32)  # (N, 19), the only transfer of draws
 
         if self._warps():
             images = affine_warp(
@@ -229,11 +256,11 @@ class Augmentation:
             )
         images = images.astype(xp.float32, copy=False)
         images = self._change_levels(xp, images, drawn[:, 6], drawn[:, 7])
-        if self.random_erasing:
-            noise = rng.integers(0, 256, images.shape, dtype=np.uint8)
-            images = _erase(xp, images, drawn[:, 8:12], backend.asarray(noise, name))
-        if self.mixup:
-            images, labels = _mix(xp, images, labels, drawn[:, 12:], num_classes)
+        if noise is not None:
+            images = erase(xp, images, drawn[:, 8:12], backend.asarray(noise, name))
+        if self.mixes:
+            labels = _probabilities(xp, labels, num_classes)
+            images, labels = mix(xp, images, labels, drawn[:, 12:], cut=bool(self.cutmix))
         return images, labels
 
     # -- draws, on the host ----------------------------------------------------------------------
@@ -255,7 +282,7 @@ class Augmentation:
 
     def _matrices(self, uniform: dict[str, np.ndarray], height: int, width: int) -> np.ndarray:
         def symmetric(name: str, limit: float) -> np.ndarray:
-            return _between(uniform[name], (-limit, limit))
+            return between(uniform[name], (-limit, limit))
 
         row_flip = np.where(self.vertical_flip & (uniform["vertical_flip"] < 0.5), -1, 1)
         column_flip = np.where(self.horizontal_flip & (uniform["horizontal_flip"] < 0.5), -1, 1)
@@ -268,34 +295,28 @@ class Augmentation:
             row_shift=symmetric("height_shift", self.height_shift) * row_unit,
             column_shift=symmetric("width_shift", self.width_shift) * column_unit,
             shear=symmetric("shear", self.shear),
-            row_zoom=_between(uniform["row_zoom"], self._zoom_range()) * row_flip,
-            column_zoom=_between(uniform["column_zoom"], self._zoom_range()) * column_flip,
+            row_zoom=between(uniform["row_zoom"], self._zoom_range()) * row_flip,
+            column_zoom=between(uniform["column_zoom"], self._zoom_range()) * column_flip,
         )
 
     def _rectangles(
         self, uniform: dict[str, np.ndarray], height: int, width: int, rng: np.random.Generator
     ) -> np.ndarray:
         """Draw what to erase: (N, 4) of first row, first column, height, width; 0 for nothing."""
-        n = len(uniform["erasing"])
-        if not self.random_erasing:
-            return np.zeros((n, 4))
-        area, aspect = rng.random((2, ERASING_ATTEMPTS, n))
-        area = _between(area, self.erasing_area) * height * width
-        aspect = _between(aspect, self.erasing_aspect)
-        heights = np.round(np.sqrt(area * aspect))
-        widths = np.round(np.sqrt(area / aspect))
-        fits = (heights < height) & (widths < width)
-        attempt = fits.argmax(axis=0), np.arange(n)  # the first that fits
-        erased = fits.any(axis=0) & (uniform["erasing"] < self.random_erasing)
-        h, w = heights[attempt], widths[attempt]
-        top = np.floor(uniform["erasing_top"] * (height - h + 1))
-        left = np.floor(uniform["erasing_left"] * (width - w + 1))
-        return np.stack([top, left, h, w], axis=1) * erased[:, None]
+        names = ("erasing", "erasing_top", "erasing_left")
+        return draw_erasing(
+            np.stack([uniform[name] for name in names]),
+            *(height, width),
+            probability=self.random_erasing,
+            area=self.erasing_area,
+            aspect=self.erasing_aspect,
+            rng=rng,
+        )
 
-    def _mixture(self, n: int, rng: np.random.Generator) -> np.ndarray:
-        """Draw each image's own weight and the index of its partner: (N, 2)."""
+    def _pairs(self, n: int, rng: np.random.Generator) -> np.ndarray:
+        """Draw for mixup each image's own weight and the index of its partner: (N, 2)."""
         if not self.mixup:
-            return np.zeros((n, 2))
+            return np.stack([np.ones(n), np.arange(n)], axis=1)
         return np.stack([rng.beta(self.mixup, self.mixup, n), rng.permutation(n)], axis=1)
 
     # -- changes, on the device ------------------------------------------------------------------
@@ -309,36 +330,14 @@ class Augmentation:
         return images
 
 
-def _erase(xp: Any, images: Any, rectangles: Any, noise: Any) -> Any:
-    _, h, w, _ = images.shape
-    top, left, height, width = (rectangles[:, i : i + 1] for i in range(4))  # (N, 1) each
-    rows = xp.arange(h, dtype=images.dtype)
-    columns = xp.arange(w, dtype=images.dtype)
-    in_rows = (rows >= top) & (rows < top + height)  # (N, H)
-    in_columns = (columns >= left) & (columns < left + width)  # (N, W)
-    inside = in_rows[:, :, None, None] & in_columns[:, None, :, None]  # (N, H, W, 1)
-    return xp.where(inside, noise.astype(images.dtype), images)
-
-
-def _mix(
-    xp: Any, images: Any, labels: Any, mixture: Any, num_classes: int | None
-) -> tuple[Any, Any]:
+def _probabilities(xp: Any, labels: Any, num_classes: int | None) -> Any:
     if labels.ndim == 1:
         if num_classes is None:
-            raise OptionError("augmentation: mixup needs the number of classes; pass num_classes")
+            raise OptionError(
+                "augmentation: mixup and cutmix need the number of classes; pass num_classes"
+            )
         labels = labels[:, None] == xp.arange(num_classes)
-    labels = labels.astype(xp.float32)  # (N, K)
-    own, partner = mixture[:, 0], mixture[:, 1].astype(xp.int64)
-
-    def mixed(values: Any) -> Any:
-        weight = own.reshape(-1, *[1] * (values.ndim - 1))
-        return weight * values + (1 - weight) * xp.take(values, partner, axis=0)
-
-    return mixed(images), mixed(labels)
-
-
-def _between(uniform: np.ndarray, limits: Pair) -> np.ndarray:
-    return limits[0] + (limits[1] - limits[0]) * uniform
+    return labels.astype(xp.float32)  # (N, K)
 
 
 def _is_number(value: Any) -> bool:

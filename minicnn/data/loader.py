@@ -13,6 +13,7 @@ import numpy as np
 from minicnn import backend as backends
 from minicnn.autograd.tensor import Tensor
 from minicnn.data.augment import Augmentation
+from minicnn.data.augmentation_schedule import AugmentationSchedule
 from minicnn.data.normalize import Normalization
 from minicnn.errors import CheckpointError, DataError, DTypeError, OptionError, ShapeError
 from minicnn.random import generator, generator_state, set_generator_state
@@ -43,7 +44,8 @@ class DataLoader:
         Source of the orders and of the seeds for augmentation. Two numbers or fewer are drawn from
         it an epoch, always in the same way: augmentation has a stream of its own in every batch,
         seeded by epoch and batch number, and does not change the order.
-    augmentation : Augmentation, optional
+    augmentation : Augmentation or AugmentationSchedule, optional
+        A schedule is asked at the beginning of each epoch, by the number of completed ones.
     normalization : Normalization, optional
         Without one the grey levels are only made float32.
     drop_last : bool
@@ -53,7 +55,7 @@ class DataLoader:
     backend : {"numpy", "cupy", "auto"}, optional
         Where batches are delivered; the current backend unless named.
     num_classes : int, optional
-        K. Needed for mixup; integer labels are checked against it.
+        K. Needed where images are mixed; integer labels are checked against it.
 
     Attributes
     ----------
@@ -78,7 +80,7 @@ class DataLoader:
         batch_size: int,
         shuffle: bool = False,
         rng: np.random.Generator | int | None = None,
-        augmentation: Augmentation | None = None,
+        augmentation: Augmentation | AugmentationSchedule | None = None,
         normalization: Normalization | None = None,
         drop_last: bool = False,
         prefetch: int = 2,
@@ -104,8 +106,10 @@ class DataLoader:
                 f"loader: drop_last leaves no batch: {len(images)} images are fewer than the "
                 f"batch size {batch_size}"
             )
-        if augmentation is not None and augmentation.mixup and num_classes is None:
-            raise OptionError("loader: mixup needs the number of classes; pass num_classes")
+        if augmentation is not None and augmentation.mixes and num_classes is None:
+            raise OptionError(
+                "loader: mixup and cutmix need the number of classes; pass num_classes"
+            )
 
     def __len__(self) -> int:
         """Return the number of batches in an epoch."""
@@ -120,7 +124,7 @@ class DataLoader:
         images : Tensor of shape (N, H, W, C)
             float32.
         labels : Tensor of shape (N,) or (N, K)
-            int64; or float32 probabilities, where the data set has them or mixup makes them.
+            int64; or float32 probabilities, where the data set has them or images are mixed.
         """
         first = 0
         if self._resume is not None:
@@ -131,7 +135,12 @@ class DataLoader:
         count = len(self.images)
         order = self.rng.permutation(count) if self.shuffle else np.arange(count)
         self._running, self._resume = position, None
-        return self._run(position, order, seed)
+        return self._run(position, order, seed, self._augmentation())
+
+    def _augmentation(self) -> Augmentation | None:
+        """Return the recipe of the epoch that begins; it is the whole epoch's, also ahead of it."""
+        given = self.augmentation
+        return given.at(self.epoch) if isinstance(given, AugmentationSchedule) else given
 
     def state(self) -> dict[str, Any]:
         """Return where the loader stands, as a dict that JSON can hold.
@@ -173,11 +182,13 @@ class DataLoader:
         self.epoch = state["epoch"]
         self._running, self._resume = None, _Position(state["rng"], state["batch"])
 
-    def _run(self, position: _Position, order: np.ndarray, seed: int) -> Iterator[Batch]:
+    def _run(
+        self, position: _Position, order: np.ndarray, seed: int, augmentation: Augmentation | None
+    ) -> Iterator[Batch]:
         numbers = range(position.batch, len(self))
 
         def make(number: int) -> Batch:
-            return self._make(number, order, seed)
+            return self._make(number, order, seed, augmentation)
 
         with contextlib.closing(_in_order(make, numbers, self.prefetch)) as batches:
             for batch in batches:
@@ -187,13 +198,15 @@ class DataLoader:
         if self._running is position:
             self._running = None
 
-    def _make(self, number: int, order: np.ndarray, seed: int) -> Batch:
+    def _make(
+        self, number: int, order: np.ndarray, seed: int, augmentation: Augmentation | None
+    ) -> Batch:
         rows = order[number * self.batch_size : (number + 1) * self.batch_size]
         images = backends.asarray(self.images[rows], self.backend)
         labels = backends.asarray(self.labels[rows], self.backend)
-        if self.augmentation is not None:
+        if augmentation is not None:
             rng = np.random.Generator(np.random.PCG64([seed, number]))
-            images, labels = self.augmentation(images, labels, rng, num_classes=self.num_classes)
+            images, labels = augmentation(images, labels, rng, num_classes=self.num_classes)
         if self.normalization is not None:
             images = self.normalization(images)
         xp = backends.xp(images)

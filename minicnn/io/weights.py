@@ -12,7 +12,7 @@ import numpy as np
 import minicnn
 from minicnn.data.normalize import Normalization, normalization_from_state
 from minicnn.errors import CheckpointError, OptionError
-from minicnn.io.tensor_file import read_tensors, write_tensors
+from minicnn.io.tensor_file import host_array, read_tensors, write_tensors
 from minicnn.nn.module import Module
 
 __all__ = ["WeightsMetadata", "load_weights", "read_weights", "save_weights"]
@@ -53,6 +53,7 @@ def save_weights(
     model: Module | Mapping[str, Any],
     *,
     metadata: WeightsMetadata,
+    dtype: str | None = None,
 ) -> None:
     """Write a model's weights as safetensors; the file takes the place of an old one at once.
 
@@ -62,15 +63,26 @@ def save_weights(
     model : Module, or mapping of str to array
         The model, or its state dict, on either backend.
     metadata : WeightsMetadata
+    dtype : {"float16"}, optional
+        Store floating-point arrays of two or more axes so, in half the space; reading makes them
+        float32 again. Vectors (biases, batch norm and its statistics) and the normalisation are
+        small, and stay as they are. By default everything does.
 
     Raises
     ------
     CheckpointError
-        A tensor of the model has a name that the normalisation's statistics take.
+        A tensor of the model has a name that the normalisation's statistics take; or it holds NaN
+        or a number that float16 does not have.
     DataError
         The file cannot be written.
+    OptionError
+        `dtype` is none of these.
     """
+    if dtype not in (None, "float16"):
+        raise OptionError(f"weights: dtype: expected None or 'float16', got {dtype!r}")
     arrays = dict(model.state_dict() if isinstance(model, Module) else model)
+    if dtype is not None:
+        arrays = {name: _halved(name, host_array(value)) for name, value in arrays.items()}
     content: dict[str, Any] = {
         "model": metadata.model,
         "arguments": metadata.arguments,
@@ -97,7 +109,7 @@ def read_weights(path: str | os.PathLike[str]) -> tuple[dict[str, np.ndarray], W
     Returns
     -------
     arrays : dict of str to NumPy array
-        The model's state dict.
+        The model's state dict; what is stored as float16 is float32.
     metadata : WeightsMetadata
 
     Raises
@@ -125,7 +137,11 @@ def read_weights(path: str | os.PathLike[str]) -> tuple[dict[str, np.ndarray], W
         raise CheckpointError(f"{os.fspath(path)}: its description lacks {error}") from None
     except (CheckpointError, OptionError) as error:  # from the normalisation
         raise CheckpointError(f"{os.fspath(path)}: {error}") from None
-    return arrays, metadata
+    half = np.dtype(np.float16)
+    return {
+        name: array.astype(np.float32) if array.dtype == half else array
+        for name, array in arrays.items()
+    }, metadata
 
 
 def load_weights(path: str | os.PathLike[str], model: Module) -> WeightsMetadata:
@@ -140,3 +156,15 @@ def load_weights(path: str | os.PathLike[str], model: Module) -> WeightsMetadata
     arrays, metadata = read_weights(path)
     model.load_state_dict(arrays)
     return metadata
+
+
+def _halved(name: str, array: np.ndarray) -> np.ndarray:
+    if array.ndim < 2 or array.dtype.kind != "f" or array.size == 0:
+        return array
+    largest, bound = float(np.abs(array).max()), float(np.finfo(np.float16).max)
+    if not largest <= bound:  # so for NaN as well
+        found = "holds NaN" if np.isnan(largest) else f"reaches {largest:g}"
+        raise CheckpointError(
+            f"weights: {name} {found}, float16 goes to {bound:g}; leave the dtype as it is"
+        )
+    return array.astype(np.float16)

@@ -37,6 +37,7 @@ from minicnn.nn.pool import (
     GlobalMaxPool2d,
     MaxPool2d,
 )
+from minicnn.nn.residual import Residual
 from minicnn.nn.shape import Flatten, Identity, Unflatten, ZeroPad2d
 
 __all__ = [
@@ -74,6 +75,7 @@ __all__ = [
     "NLLLoss",
     "Parameter",
     "ReLU",
+    "Residual",
     "Sequential",
     "SiLU",
     "Sigmoid",

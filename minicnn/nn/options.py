@@ -13,22 +13,23 @@ from minicnn.kernels.sizes import Padding, Pair
 __all__ = ["divisible", "number", "one_of", "positive", "shortest_padding"]
 
 
-def positive(value: Any, name: str) -> int:
-    """Return an integer of 1 or more.
+def positive(value: Any, name: str, least: int = 1) -> int:
+    """Return an integer of 1 or more, or of another least value.
 
     Parameters
     ----------
     value : int
     name : str
         Of the argument, for the error message.
+    least : int
 
     Raises
     ------
     OptionError
         It is something else.
     """
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
-        raise OptionError(f"{name}: expected an integer of 1 or more, got {value!r}")
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
+        raise OptionError(f"{name}: expected an integer of {least} or more, got {value!r}")
     return int(value)
 
 

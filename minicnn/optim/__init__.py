@@ -7,6 +7,7 @@ from minicnn.optim.average import ExponentialMovingAverage
 from minicnn.optim.clip import clip_grad_norm_, clip_grad_value_
 from minicnn.optim.one_cycle import OneCycleLR
 from minicnn.optim.optimizer import Optimizer
+from minicnn.optim.parameters import decay_groups
 from minicnn.optim.plateau import ReduceLROnPlateau
 from minicnn.optim.rmsprop import RMSprop
 from minicnn.optim.schedules import (
@@ -38,4 +39,5 @@ __all__ = [
     "WarmupLR",
     "clip_grad_norm_",
     "clip_grad_value_",
+    "decay_groups",
 ]

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
+
+import numpy as np
 
 from minicnn import backend
 from minicnn.autograd import Tensor
 from minicnn.errors import BackendError, CheckpointError, DTypeError, OptionError, ShapeError
+from minicnn.kernels import compiled
 from minicnn.optim.checks import fraction, switch
 from minicnn.optim.parameters import tensor_list
 from minicnn.optim.saved import fitting_copy
-from minicnn.optim.workspace import Workspace
+from minicnn.optim.workspace import Workspaces
 
 __all__ = ["ExponentialMovingAverage"]
 
@@ -22,8 +25,11 @@ class ExponentialMovingAverage:
 
     Polyak and Juditsky (1992), "Acceleration of stochastic approximation by averaging", with
     exponential weights. The average starts as a copy of the parameters (PyTorch's ``AveragedModel``
-    makes that copy in its first update). Buffers (batch norm's running statistics) are copied, not
-    averaged: they are moving averages already.
+    makes that copy in its first update).
+
+    Buffers of floating-point numbers (batch norm's running statistics) are averaged alike: those of
+    the present weights do not fit the averaged ones. PyTorch's ``AveragedModel`` copies them unless
+    it is told ``use_buffers=True``. Other buffers are copied.
 
     Parameters
     ----------
@@ -42,7 +48,7 @@ class ExponentialMovingAverage:
     average : dict of str to array
         The averaged parameters by name (an iterable's by number).
     buffers : dict of str to array
-        The model's buffers as they were in the last update.
+        The averaged buffers by name, and copies of those that cannot be averaged.
 
     Raises
     ------
@@ -60,7 +66,7 @@ class ExponentialMovingAverage:
         self._tensors = {} if self._model is not None else _numbered(model)
         self.updates = 0
         self._swapped = False
-        self._workspace = Workspace()
+        self._workspaces = Workspaces()
         self.average = {name: _copy(each) for name, each in self._parameters().items()}
         self.buffers = {name: _copy(each) for name, each in self._buffers().items()}
         if not self.average:
@@ -97,18 +103,21 @@ class ExponentialMovingAverage:
         if self.warmup:
             decay = min(decay, (1 + self.updates) / (10 + self.updates))
         for name, parameter in parameters.items():
-            xp = backend.xp(parameter.data)
-            flat = self.average[name].reshape(-1)
-            for mean, value, a, _ in self._workspace.parts(flat, parameter.data.reshape(-1)):
-                xp.subtract(value, mean, out=a)
-                a *= 1 - decay
-                mean += a
+            self._approach(self.average[name], parameter.data, 1 - decay)
         for name, buffer in buffers.items():
-            self.buffers[name][...] = buffer.data
+            if buffer.dtype.kind == "f":
+                self._approach(self.buffers[name], buffer.data, 1 - decay)
+            else:
+                self.buffers[name][...] = buffer.data
+
+    def _approach(self, mean: Any, value: Any, share: float) -> None:
+        flats = mean.reshape(-1), value.reshape(-1)
+        loop = _compiled_move(share) if compiled.usable(*flats) else None
+        self._workspaces.change(lambda parts: _move(parts, share), *flats, loop=loop)
 
     @contextmanager
     def average_weights(self) -> Iterator[None]:
-        """Let the model have the averaged weights, and the copied buffers, inside a ``with`` block.
+        """Let the model have the averaged weights and buffers inside a ``with`` block.
 
         The arrays are exchanged, not copied. What the block does to the model's weights is done to
         the average.
@@ -210,6 +219,19 @@ class ExponentialMovingAverage:
         self.decay, self.warmup, self.updates = decay, warmup, updates
         self.average = {name: loaded[f"average.{name}"] for name in self._parameters()}
         self.buffers = {name: loaded[f"buffers.{name}"] for name in self._buffers()}
+
+
+def _move(parts: Iterator[tuple[Any, ...]], share: float) -> None:
+    for mean, value, a, _ in parts:
+        backend.xp(mean).subtract(value, mean, out=a)
+        a *= share
+        mean += a
+
+
+def _compiled_move(share: float) -> Callable[..., None]:
+    from minicnn.kernels.compiled.average import average
+
+    return lambda mean, value: average(mean, value, np.float32(share))
 
 
 def _numbered(parameters: Any) -> dict[str, Tensor]:

@@ -9,15 +9,12 @@ from minicnn import backend
 from minicnn.autograd import Tensor
 from minicnn.errors import BackendError, CheckpointError, DTypeError, OptionError, ShapeError
 from minicnn.kernels import compiled
-from minicnn.kernels.threads import parallel, split
 from minicnn.optim.checks import Check, integer
 from minicnn.optim.parameters import refuse_results, tensor_list
 from minicnn.optim.saved import fitting_copy
-from minicnn.optim.workspace import Workspace
+from minicnn.optim.workspace import Workspaces
 
 __all__ = ["Optimizer", "Parameters", "decayed"]
-
-_PARALLEL = 1 << 16  # elements of a parameter from which on a second thread gains
 
 Parameters = Iterable[Tensor] | Iterable[dict[str, Any]]
 
@@ -61,7 +58,7 @@ class Optimizer:
         self.defaults = self._checked(defaults)
         self.param_groups: list[dict[str, Any]] = []
         self.state: dict[Tensor, dict[str, Any]] = {}
-        self._workspaces: dict[int, Workspace] = {}  # of each thread's share
+        self._workspaces = Workspaces()
         if isinstance(parameters, (Tensor, Mapping)):
             raise TypeError(
                 f"{self._name}: expected an iterable of Tensors or of dicts, got one "
@@ -223,35 +220,15 @@ class Optimizer:
         xp = self._module(data, gradient, arrays)
         flat = data.reshape(-1)  # a copy where the parameter is not contiguous
         state["step"] += 1
-        self._update_in_shares(
-            xp,
-            group,
-            state["step"],
-            [flat, gradient.reshape(-1), *[array.reshape(-1) for array in arrays]],
+        step = state["step"]
+        flats = [flat, gradient.reshape(-1), *[array.reshape(-1) for array in arrays]]
+        loop = self.compiled_update(group, step) if compiled.usable(*flats) else None
+        self._workspaces.change(
+            lambda parts: self.update(xp, group, step, parts), *flats, loop=loop
         )
         if not data.flags.c_contiguous:
             data[...] = flat.reshape(data.shape)
         parameter.mark_changed()
-
-    def _update_in_shares(
-        self, xp: Any, group: dict[str, Any], step: int, arrays: list[Any]
-    ) -> None:
-        # On a CPU each thread changes its share of a large parameter.
-        loop = self.compiled_update(group, step) if compiled.usable(*arrays) else None
-
-        def compute(numbered: tuple[int, slice]) -> None:
-            number, share = numbered
-            own = [array[share] for array in arrays]
-            if loop is not None:
-                loop(*own)
-            else:
-                workspace = self._workspaces.setdefault(number, Workspace())
-                self.update(xp, group, step, workspace.parts(*own))
-
-        size = arrays[0].size
-        on_cpu = backend.name_of(arrays[0]) == "numpy"
-        shares = split(size, None if on_cpu and size > _PARALLEL else 1) if size else []
-        parallel(compute, list(enumerate(shares)))
 
     def _state_of(self, group: dict[str, Any], parameter: Tensor) -> dict[str, Any]:
         # An option that is switched on later (momentum) brings arrays that are not there yet.

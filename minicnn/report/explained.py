@@ -20,6 +20,12 @@ __all__ = ["Explanations"]
 
 NUMBERS = "explanations.json"
 ARRAYS = "explanations.safetensors"
+IN_CONTENT = (
+    *("methods", "faces", "shown", "thorough", "layer", "features", "samples", "steps"),
+    *("searched", "first_convolution"),
+    *("central_region", "uniform_central_mass", "completeness_error"),
+)
+IN_ARRAYS = ("faces", "labels", "probabilities", "masked", "mean_face", "map/SmoothGrad")
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,6 +86,12 @@ class Explanations:
             for name in both[0]
         }
 
+    @property
+    def complete(self) -> bool:
+        """Whether all is there that every explanation has, and a page shows."""
+        tops = [f"layer/{layer}/top" for layer in self.content.get("features") or ()]
+        return set(IN_CONTENT) <= set(self.content) and {*IN_ARRAYS, *tops} <= set(self.arrays)
+
     def save(self, folder: str | os.PathLike[str]) -> None:
         """Write both parts into a folder, which must exist."""
         arrays = {name: np.ascontiguousarray(array) for name, array in self.arrays.items()}
@@ -103,7 +115,10 @@ class Explanations:
                 raise TypeError("no methods")
         except OSError as error:
             raise DataError(f"{error.filename}: cannot be read ({error.strerror})") from None
-        except (ValueError, TypeError, AttributeError, safetensors.SafetensorError) as error:
+        except (
+            *(ValueError, TypeError, AttributeError, RecursionError),
+            safetensors.SafetensorError,
+        ) as error:
             raise DataError(f"{folder}: damaged ({error}); explain the run anew") from None
         return cls(content, arrays)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,40 @@ METRICS = "metrics.json"
 PLAN = "experiment.json"
 RESULTS = {"compare_dnn": "comparison.json", "ablation": "ablation.json"}  # by kind
 
+# What must be in these files, and what may be, with the type that it has; None where nothing is.
+Kinds = Mapping[str, type | tuple[type, ...]]
+NUMBER = (int, float)
+CONFIG_KEYS: tuple[Kinds, Kinds] = (
+    {"options": dict},
+    {"command": str, "data": dict, "versions": dict, "machine": dict},
+)
+METRICS_KEYS: tuple[Kinds, Kinds] = (
+    {"splits": dict},
+    {"model": str, "best_epoch": int, "stopped_early": str, "data": str, "folds": list,
+     "validation_source": str, "weights_of_fold": int},
+)  # fmt: skip
+PLAN_KEYS: tuple[Kinds, Kinds] = (
+    {"kind": str, "runs": list},
+    {"command": str, "settings": dict, "given": dict, "versions": dict},
+)
+RESULTS_KEYS: dict[str, tuple[Kinds, Kinds]] = {
+    "compare_dnn": ({"runs": list, "difference": dict}, {"reported": dict}),
+    "ablation": ({"runs": list, "effects": list}, {"reported": dict}),
+}
+ROW_KEYS: tuple[Kinds, Kinds] = (
+    {"run": str, "parameters": int, "best_epoch": int, "epochs": int}
+    | dict.fromkeys(
+        ("accuracy", "standard_error", "macro_f1", "train_accuracy", "seconds"), NUMBER
+    ),
+    {},
+)
+DIFFERENCE_KEYS: tuple[Kinds, Kinds] = ({"accuracy": NUMBER, "standard_error": NUMBER}, {})
+EFFECT_KEYS: tuple[Kinds, Kinds] = (
+    dict.fromkeys(("factor", "level", "against", "where"), str)
+    | {"accuracy": NUMBER, "standard_error": NUMBER, "clear": bool},
+    {"reported": NUMBER},
+)
+
 
 @dataclass(frozen=True, eq=False)
 class RunFiles:
@@ -39,6 +74,9 @@ class RunFiles:
         Of the best epoch; of a cross-validated run, of the best fold.
     metrics : dict or None
         None of a run that has not come to its end.
+    splits : dict of str to Scores
+        What the run achieved on each split, and of a cross-validated one, on each fold; empty of a
+        run that has not come to its end.
     """
 
     folder: Path
@@ -46,11 +84,12 @@ class RunFiles:
     histories: list[History]
     network: Network
     metrics: dict[str, Any] | None
+    splits: dict[str, Scores]
 
     @property
     def scores(self) -> Scores | None:
         """What the run achieved on its validation images."""
-        return None if self.metrics is None else scores_from(self.metrics)
+        return self.splits.get("validation")
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,10 +146,39 @@ def read_run(folder: str | os.PathLike[str]) -> RunFiles:
             f"{path}: the run is incomplete, it lacks {listed}; let it end an epoch, or train a "
             "network into the folder"
         )
-    config = _read_json(path / CONFIG, "options")
-    metrics = _read_json(path / METRICS, "splits") if (path / METRICS).is_file() else None
+    config = _read_json(path / CONFIG, CONFIG_KEYS)
     network = zoo.load(path / WEIGHTS)
-    return RunFiles(path, config, read_histories(path / HISTORY), network, metrics)
+    histories = read_histories(path / HISTORY)
+    metrics, splits = _read_metrics(path / METRICS) if (path / METRICS).is_file() else (None, {})
+    files = RunFiles(path, config, histories, network, metrics, splits)
+    _refuse_other_runs(files)
+    return files
+
+
+def _refuse_other_runs(files: RunFiles) -> None:
+    # Files that were copied together from several runs.
+    network, metrics = files.network, files.metrics or {}
+    for name, model in (
+        (CONFIG, files.config["options"].get("model")), (METRICS, metrics.get("model"))
+    ):  # fmt: skip
+        if model not in (None, network.name):
+            raise DataError(
+                f"{files.folder}: {name} is of {model}, {WEIGHTS} of {network.name}; put back the "
+                "files of one run"
+            )
+    classes = network.arguments["num_classes"]
+    for split, scores in files.splits.items():
+        if len(scores.support) != classes:
+            raise DataError(
+                f"{files.folder}: {METRICS} has {len(scores.support)} classes ({split}), {WEIGHTS} "
+                f"{classes}; put back the files of one run"
+            )
+    epochs, best = max(map(len, files.histories)), metrics.get("best_epoch") or 1
+    if epochs and not 1 <= best <= epochs:
+        raise DataError(
+            f"{files.folder}: {METRICS} calls epoch {best} the best, {HISTORY} has {epochs}; put "
+            "back the files of one run"
+        )
 
 
 def read_experiment(folder: str | os.PathLike[str]) -> Experiment | None:
@@ -124,7 +192,7 @@ def read_experiment(folder: str | os.PathLike[str]) -> Experiment | None:
     path = Path(folder)
     if not (path / PLAN).is_file():
         return None
-    plan = _read_json(path / PLAN, "kind", "runs")
+    plan = _read_json(path / PLAN, PLAN_KEYS)
     if plan["kind"] not in RESULTS:
         raise DataError(f"{path / PLAN}: of an unknown experiment, {plan['kind']!r}")
     results = path / RESULTS[plan["kind"]]
@@ -133,12 +201,37 @@ def read_experiment(folder: str | os.PathLike[str]) -> Experiment | None:
             f"{path}: the experiment has not come to its end, it lacks {results.name}; go on with "
             "it by --resume"
         )
-    content = _read_json(results, "runs")
+    content = _read_results(results, plan)
     histories = {name: read_histories(path / name / HISTORY)[0] for name in plan["runs"]}
-    metrics = {name: _read_json(path / name / METRICS, "splits") for name in plan["runs"]}
-    scores = {name: scores_from(each) for name, each in metrics.items()}
-    source = next(iter(metrics.values())).get("data", "")
+    metrics = {name: _read_metrics(path / name / METRICS) for name in plan["runs"]}
+    scores = {name: splits["validation"] for name, (_, splits) in metrics.items()}
+    if len({len(each.support) for each in scores.values()}) > 1:
+        raise DataError(f"{path}: its runs differ in their classes; put back those of one plan")
+    source = next(iter(metrics.values()))[0].get("data") or ""
     return Experiment(path, plan, content, histories, scores, source)
+
+
+def _read_results(file: Path, plan: dict[str, Any]) -> dict[str, Any]:
+    # Each run of the plan has its row, with all that a page says of it.
+    content = _read_json(file, RESULTS_KEYS[plan["kind"]])
+    rows = [_checked(file, row, ROW_KEYS) for row in content["runs"]]
+    names = [row["run"] for row in rows]
+    if not names or names != plan["runs"]:
+        raise DataError(
+            f"{file}: is of the runs {_listed(names)}, {PLAN} of {_listed(plan['runs'])}; put back "
+            "the files of one experiment"
+        )
+    if "difference" in content:
+        if len(rows) != 2:
+            raise _damaged(file)
+        _checked(file, content["difference"], DIFFERENCE_KEYS)
+    for effect in content.get("effects", []):
+        _checked(file, effect, EFFECT_KEYS)
+    return content
+
+
+def _listed(names: Iterable[Any]) -> str:
+    return ", ".join(map(str, names)) or "none"
 
 
 def experiment_around(folder: str | os.PathLike[str]) -> Experiment | None:
@@ -151,19 +244,52 @@ def experiment_around(folder: str | os.PathLike[str]) -> Experiment | None:
     return found if found is not None and path.name in found.plan["runs"] else None
 
 
-def scores_from(metrics: dict[str, Any], split: str = "validation") -> Scores:
-    """Return the scores of a split from the metrics of a run."""
-    found = metrics["splits"][split]
-    return Scores(np.array(found["confusion_matrix"], np.int64), found["loss"])
+def _read_metrics(file: Path) -> tuple[dict[str, Any], dict[str, Scores]]:
+    # The metrics of a run, and the scores of each split and fold.
+    content = _read_json(file, METRICS_KEYS)
+    parts = dict(content["splits"])
+    if "validation" not in parts:
+        raise _damaged(file)
+    parts |= {f"fold {n}": each for n, each in enumerate(content.get("folds") or (), 1)}
+    return content, {name: _scores(file, each) for name, each in parts.items()}
 
 
-def _read_json(file: Path, *keys: str) -> dict[str, Any]:
+def _scores(file: Path, found: Any) -> Scores:
+    try:
+        matrix, loss = np.array(found["confusion_matrix"]), found["loss"]
+    except (KeyError, TypeError, ValueError):
+        raise _damaged(file) from None
+    square = matrix.ndim == 2 and matrix.shape[0] == matrix.shape[1] > 0
+    if not square or matrix.dtype.kind != "i" or matrix.min() < 0:
+        raise _damaged(file)
+    if loss is not None and not isinstance(loss, NUMBER):
+        raise _damaged(file)
+    return Scores(matrix.astype(np.int64), loss)
+
+
+def _read_json(file: Path, keys: tuple[Kinds, Kinds]) -> dict[str, Any]:
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
-        if not isinstance(content, dict) or not all(key in content for key in keys):
-            raise ValueError("not what it should be")
     except OSError as error:
         raise DataError(f"{file}: cannot be read ({error.strerror})") from None
-    except ValueError:
-        raise DataError(f"{file}: damaged, or of another program") from None
+    except (ValueError, RecursionError):
+        raise _damaged(file) from None
+    return _checked(file, content, keys)
+
+
+def _checked(file: Path, content: Any, keys: tuple[Kinds, Kinds]) -> dict[str, Any]:
+    # The content itself, if what it holds is of the types that it should be.
+    required, optional = keys
+    if not isinstance(content, dict) or not all(
+        isinstance(content.get(key), kind) for key, kind in required.items()
+    ):
+        raise _damaged(file)
+    if not all(
+        content.get(key) is None or isinstance(content[key], kind) for key, kind in optional.items()
+    ):
+        raise _damaged(file)
     return content
+
+
+def _damaged(file: Path) -> DataError:
+    return DataError(f"{file}: damaged, or of another program")

@@ -4,6 +4,7 @@ from minicnn.training.calibration import Calibration, calibration
 from minicnn.training.callbacks import BestModel, Callback, Checkpoint, EarlyStopping, HistoryWriter
 from minicnn.training.checkpoint import read_checkpoint, write_checkpoint
 from minicnn.training.crossvalidation import CrossValidation, cross_validate, fold_folder
+from minicnn.training.ensemble import Ensemble, Views, mean_probabilities
 from minicnn.training.evaluation import Loss, evaluate, evaluating, predict, scores_of
 from minicnn.training.history import History
 from minicnn.training.interrupt import Interrupted, StopRequest, stop_requests, terminable
@@ -18,6 +19,7 @@ __all__ = [
     "Checkpoint",
     "CrossValidation",
     "EarlyStopping",
+    "Ensemble",
     "History",
     "HistoryWriter",
     "Interrupted",
@@ -27,12 +29,14 @@ __all__ = [
     "Scores",
     "StopRequest",
     "Trainer",
+    "Views",
     "calibration",
     "cross_validate",
     "epoch_line",
     "evaluate",
     "evaluating",
     "fold_folder",
+    "mean_probabilities",
     "predict",
     "read_checkpoint",
     "scores_of",

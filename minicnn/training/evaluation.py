@@ -13,6 +13,7 @@ from minicnn.errors import OptionError
 from minicnn.nn.module import Module
 from minicnn.ops.loss import cross_entropy
 from minicnn.ops.softmax import softmax
+from minicnn.training.ensemble import Models, Views, joined
 from minicnn.training.metrics import Metrics, Scores
 
 __all__ = ["Loss", "evaluate", "evaluating", "predict", "scores_of"]
@@ -34,16 +35,25 @@ def evaluating(model: Module) -> Iterator[None]:
             module.training = training
 
 
-def evaluate(model: Module, loader: Batches, *, loss: Loss | None = None) -> Scores:
-    """Return a model's scores on labelled batches.
+def evaluate(
+    models: Models,
+    loader: Batches,
+    *,
+    loss: Loss | None = None,
+    tta: Views | bool | None = None,
+) -> Scores:
+    """Return the scores of a model, or of several together, on labelled batches.
 
     Parameters
     ----------
-    model : Module
-        Images (N, H, W, C) to logits (N, K).
+    models : Module, or sequence of Module
+        Images (N, H, W, C) to logits (N, K). The probabilities of several are averaged.
     loader : DataLoader, or iterable of (images, labels)
     loss : callable, optional
         (logits, labels) to the mean over the batch; cross-entropy by default.
+    tta : Views or bool, optional
+        Average also over these views of each image; True for the default ones. They are made of
+        the images as the loader gives them, which is after normalisation.
 
     Returns
     -------
@@ -52,9 +62,10 @@ def evaluate(model: Module, loader: Batches, *, loss: Loss | None = None) -> Sco
     Raises
     ------
     OptionError
-        There are no batches.
+        There are no batches or no models, or `tta` is none of these.
     """
     criterion = cross_entropy if loss is None else loss
+    model = joined(models, tta)
     metrics = Metrics()
     with evaluating(model):
         for images, labels in loader:
@@ -63,15 +74,17 @@ def evaluate(model: Module, loader: Batches, *, loss: Loss | None = None) -> Sco
     return metrics.result()
 
 
-def predict(model: Module, loader: Batches) -> np.ndarray:
-    """Return the probabilities that a model gives to each class.
+def predict(models: Models, loader: Batches, *, tta: Views | bool | None = None) -> np.ndarray:
+    """Return the probabilities that a model, or several together, give to each class.
 
     Parameters
     ----------
-    model : Module
-        Images (N, H, W, C) to logits (N, K).
+    models : Module, or sequence of Module
+        Images (N, H, W, C) to logits (N, K). The probabilities of several are averaged.
     loader : DataLoader, or iterable of (images, labels)
         The labels are not looked at.
+    tta : Views or bool, optional
+        As for :func:`evaluate`.
 
     Returns
     -------
@@ -81,8 +94,9 @@ def predict(model: Module, loader: Batches) -> np.ndarray:
     Raises
     ------
     OptionError
-        There are no batches.
+        There are no batches or no models, or `tta` is none of these.
     """
+    model = joined(models, tta)
     with evaluating(model):
         found = [softmax(model(images)).data for images, _ in loader]
     if not found:

@@ -3,5 +3,6 @@
 from minicnn.zoo.building import build, describe, names
 from minicnn.zoo.loading import load
 from minicnn.zoo.network import Network
+from minicnn.zoo.packaged import DEFAULT, trained, trained_file
 
-__all__ = ["Network", "build", "describe", "load", "names"]
+__all__ = ["DEFAULT", "Network", "build", "describe", "load", "names", "trained", "trained_file"]

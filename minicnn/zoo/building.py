@@ -5,20 +5,27 @@ from __future__ import annotations
 import difflib
 import inspect
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from minicnn.errors import OptionError, ShapeError
 from minicnn.random import Streams
 from minicnn.zoo.network import Layers, Network
+from minicnn.zoo.residual import residual_cnn
 from minicnn.zoo.systems import SYSTEMS
 
 __all__ = ["build", "describe", "names"]
 
+# Name: the builder, and the settings of its Layers.
+NETWORKS: dict[str, tuple[Callable[..., None], dict[str, Any]]] = {
+    "residual_cnn": (residual_cnn, {"slope": 0.1}),
+    **SYSTEMS,
+}
+
 
 def names() -> tuple[str, ...]:
     """Return the names of all networks that :func:`build` knows."""
-    return tuple(SYSTEMS)
+    return tuple(NETWORKS)
 
 
 def describe(name: str) -> str:
@@ -47,7 +54,7 @@ def build(
     seed : int
         Of the initial weights and of the dropout masks, 0 or more.
     **options
-        What the network's builder in ``minicnn/zoo/systems.py`` takes, such as ``dropout``.
+        What the network's builder in ``minicnn/zoo`` takes, such as ``dropout``.
 
     Returns
     -------
@@ -77,11 +84,11 @@ def build(
 
 
 def _find(name: Any) -> tuple[Any, dict[str, Any]]:
-    if isinstance(name, str) and name in SYSTEMS:
-        return SYSTEMS[name]
-    near = difflib.get_close_matches(str(name), SYSTEMS, 1)
+    if isinstance(name, str) and name in NETWORKS:
+        return NETWORKS[name]
+    near = difflib.get_close_matches(str(name), NETWORKS, 1)
     hint = f"did you mean {near[0]}? " if near else ""
-    raise OptionError(f"model: {name!r} is unknown; {hint}choose one of {', '.join(SYSTEMS)}")
+    raise OptionError(f"model: {name!r} is unknown; {hint}choose one of {', '.join(NETWORKS)}")
 
 
 def _checked_options(name: str, builder: Any, options: dict[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Read a network of the zoo from a file of weights."""
+"""Read a trained network: from a file of weights, or by its name where the package has it."""
 
 from __future__ import annotations
 
@@ -10,17 +10,19 @@ from minicnn.errors import CheckpointError, MinicnnError
 from minicnn.io.weights import WeightsMetadata, read_weights
 from minicnn.zoo.building import build, names
 from minicnn.zoo.network import Network
+from minicnn.zoo.packaged import DEFAULT, known, trained, trained_file
 
 __all__ = ["load"]
 
 
-def load(path: str | os.PathLike[str]) -> Network:
+def load(name_or_path: str | os.PathLike[str] = DEFAULT) -> Network:
     """Read a trained network; nothing but the file is needed.
 
     Parameters
     ----------
-    path : str or os.PathLike
-        A safetensors file that training wrote.
+    name_or_path : str or os.PathLike
+        A safetensors file that training wrote; or, where there is no such file, the name of a
+        network whose weights are in the package, of which :func:`minicnn.zoo.trained` lists all.
 
     Returns
     -------
@@ -30,10 +32,11 @@ def load(path: str | os.PathLike[str]) -> Network:
     Raises
     ------
     CheckpointError
-        There is no such file, it is damaged or of another kind, or it does not fit the zoo.
+        There is no such file or name, the file is damaged or of another kind, or it does not fit
+        the zoo.
     """
-    arrays, metadata = read_weights(path)
-    file = os.fspath(path)
+    file = _file(name_or_path)
+    arrays, metadata = read_weights(file)
     if metadata.model not in names():
         raise CheckpointError(
             f"{file}: holds weights of {metadata.model!r}, which the zoo does not have (it has "
@@ -46,6 +49,16 @@ def load(path: str | os.PathLike[str]) -> Network:
     except (MinicnnError, TypeError) as error:
         raise CheckpointError(f"{file}: does not fit the zoo's {metadata.model}: {error}") from None
     return network.eval()
+
+
+def _file(name_or_path: str | os.PathLike[str]) -> str:
+    name = os.fspath(name_or_path)
+    if not os.path.isfile(name) and name in trained():
+        return str(trained_file(name))
+    is_name = name == os.path.splitext(os.path.basename(name))[0]  # neither folder nor suffix
+    if is_name and not os.path.exists(name):
+        raise CheckpointError(f"{name}: there is no such file, and {known()}")
+    return name
 
 
 def _attach(network: Network, metadata: WeightsMetadata) -> None:

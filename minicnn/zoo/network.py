@@ -17,7 +17,8 @@ from minicnn.nn.linear import Linear
 from minicnn.nn.module import Module
 from minicnn.nn.norm import BatchNorm1d, BatchNorm2d
 from minicnn.nn.options import number, one_of
-from minicnn.nn.pool import AvgPool2d, MaxPool2d
+from minicnn.nn.pool import AvgPool2d, GlobalAvgPool2d, MaxPool2d
+from minicnn.nn.residual import Residual
 from minicnn.nn.shape import Flatten
 
 __all__ = ["Layers", "Network"]
@@ -139,6 +140,24 @@ class Layers:
         height, width, channels = self.shape
         self._set_shape(name, height // 2, width // 2, channels)
         self.layers[name] = POOLINGS[kind](2)
+
+    def residual(self, name: str, convolutions: int = 2, kernel_size: int = 3) -> None:
+        """Append convolutions of the present width, with a way around them all.
+
+        An activation and a norm follow each of them.
+        """
+        before, self.layers = self.layers, {}
+        for place in range(1, convolutions + 1):
+            self.conv(f"conv{place}", self.shape[-1], kernel_size)
+            self.activation(f"relu{place}")
+            self.norm(f"norm{place}")
+        body, self.layers = Sequential(self.layers), before
+        self.layers[name] = Residual(body)
+
+    def global_pool(self, name: str) -> None:
+        """Append the average of each channel over the whole picture."""
+        self.layers[name] = GlobalAvgPool2d()
+        self.shape = self.shape[-1:]
 
     def dropout(self, name: str, p: float) -> None:
         """Append dropout with probability p."""

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import importlib
+import shutil
+from contextlib import contextmanager
 
 import pytest
 
+from minicnn import zoo
 from minicnn.commands import train_fer, train_run
+from minicnn.zoo import packaged
 
 FAST = (
     *("--model", "plain_dnn", "--limit", "28", "--batch-size", "8", "--epochs", "1"),
@@ -26,6 +30,33 @@ def no_figures(monkeypatch):
     monkeypatch.setattr(train_run, "plot_confusion", no_figure)
 
 
+@pytest.fixture
+def stopped_after(monkeypatch):
+    """Return a context in which each training is asked to stop after so many batches."""
+
+    @contextmanager
+    def context(batches):
+        make = train_run.make_trainer
+
+        def make_and_stop(*arguments):
+            trainer = make(*arguments)
+            step, done = trainer._step, []
+
+            def stop(images, labels):
+                step(images, labels)
+                done.append(None)
+                trainer._request.requested = len(done) == batches
+
+            trainer._step = stop
+            return trainer
+
+        with monkeypatch.context() as patch:
+            patch.setattr(train_run, "make_trainer", make_and_stop)
+            yield
+
+    return context
+
+
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory):
     """Train a tiny network on drawn faces; the folder of the run. Tests leave it as it is."""
@@ -35,6 +66,22 @@ def trained(tmp_path_factory):
         patch.setattr(train_run, "plot_confusion", no_figure)
         assert train_fer.main([*FAST, "--out", str(folder)]) == 0
     return folder
+
+
+@pytest.fixture
+def no_weights(tmp_path, monkeypatch):
+    """Let the package have no weights, and a folder of its own be the current one."""
+    for name in ("package", "current"):
+        (tmp_path / name).mkdir()
+    monkeypatch.setattr(packaged, "FOLDER", tmp_path / "package")
+    monkeypatch.chdir(tmp_path / "current")
+    return tmp_path / "package"
+
+
+@pytest.fixture
+def in_package(no_weights, trained):
+    """Let the tiny trained network be the package's default; its file."""
+    return shutil.copy(trained / "weights.safetensors", no_weights / f"{zoo.DEFAULT}.safetensors")
 
 
 @pytest.fixture(scope="session")

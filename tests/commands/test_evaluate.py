@@ -10,9 +10,12 @@ import numpy as np
 import pytest
 
 from minicnn import Tensor, zoo
-from minicnn.commands import evaluate, train_fer
+from minicnn.commands import models, train_fer
 from minicnn.commands.run_folder import RunFolder
 from minicnn.data.fer2013 import load
+from minicnn.data.normalize import GlobalNormalization
+from minicnn.io import WeightsMetadata, read_weights, save_weights
+from minicnn.training import Views
 
 pytestmark = pytest.mark.host
 
@@ -86,7 +89,7 @@ def test_a_fault_in_the_preprocessing_would_be_seen(faces, trained, command, mon
         network.normalization = None
         return network
 
-    monkeypatch.setattr(evaluate, "load_network", without_normalisation)
+    monkeypatch.setattr(models, "load_network", without_normalisation)
     assert evaluated(command, *words)["scores"] != right["scores"]
 
 
@@ -197,8 +200,6 @@ def test_a_run_is_evaluated_under_the_names_of_its_data(tmp_path, faces, no_figu
 def test_images_of_another_size_are_refused(tmp_path, faces, trained, refused):
     folder = RunFolder(tmp_path / "other")
     folder.make()
-    from minicnn.io import WeightsMetadata, save_weights
-
     model = zoo.build("plain_dnn", input_shape=(24, 24, 1))
     metadata = WeightsMetadata(model=model.name, arguments=model.arguments)
     save_weights(folder.weights, model, metadata=metadata)
@@ -207,8 +208,6 @@ def test_images_of_another_size_are_refused(tmp_path, faces, trained, refused):
 
 
 def test_other_classes_are_refused(tmp_path, faces, refused):
-    from minicnn.io import WeightsMetadata, save_weights
-
     model = zoo.build("plain_dnn", num_classes=2)
     path = tmp_path / "w.safetensors"
     metadata = WeightsMetadata(
@@ -227,3 +226,145 @@ def test_a_damaged_configuration_is_named(tmp_path, trained, refused):
     content["options"]["limit"] = "many"
     config.write_text(json.dumps(content))
     assert "config.json: damaged (argument --limit" in refused("evaluate", tmp_path / "run")
+
+
+# Several networks, several views, networks of the package.
+
+
+@pytest.fixture
+def other(tmp_path, trained):
+    """Return weights of another network, which normalises images in a way of its own."""
+    model = zoo.build("small_cnn", seed=3)
+    images = np.random.default_rng(0).integers(0, 200, (9, 48, 48, 1), np.uint8)
+    metadata = WeightsMetadata(
+        model=model.name,
+        arguments=model.arguments,
+        class_names=read_weights(trained / "weights.safetensors")[1].class_names,
+        normalization=GlobalNormalization().fit(images),
+    )
+    save_weights(tmp_path / "other.safetensors", model, metadata=metadata)
+    return tmp_path / "other.safetensors"
+
+
+def by_hand(path, images, views=()):
+    """Return the mean probabilities of one network, by its own normalisation."""
+    model = zoo.load(path)
+    x = model.normalization(images)
+    found = []
+    for view in views or (x,):
+        logits = model(Tensor(view(x) if views else view)).numpy().astype(np.float64)
+        exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
+        found.append(exponentials / exponentials.sum(axis=1, keepdims=True))
+    return np.mean(found, axis=0)
+
+
+def loss_of(probabilities, labels):
+    return -np.log(probabilities[np.arange(len(labels)), labels]).mean()
+
+
+def test_several_networks_are_averaged_each_by_its_own_normalisation(
+    faces, trained, other, command
+):
+    part = load(faces, cache=None).split("public_test")
+    weights = trained / "weights.safetensors"
+    expected = (by_hand(weights, part.images) + by_hand(other, part.images)) / 2
+    words = ("--data", faces, "--batch-size", "8")
+    found = evaluated(command, trained, other, *words)
+    assert found["scores"]["loss"] == pytest.approx(loss_of(expected, part.labels), rel=1e-4)
+    assert found["scores"]["accuracy"] == (expected.argmax(axis=1) == part.labels).mean()
+    assert found["weights"] == [str(weights), str(other)]
+    assert found["model"] == ["plain_dnn", "small_cnn"]
+    assert found["averaged"] == {"networks": 2, "views": None}
+    reverse = evaluated(command, other, *words, trained)
+    assert reverse["scores"]["confusion_matrix"] == found["scores"]["confusion_matrix"]
+    alone = evaluated(command, trained, *words)
+    assert "averaged" not in alone and alone["weights"] == str(weights)
+    assert alone["scores"]["loss"] != found["scores"]["loss"]
+
+
+def test_views_are_averaged_where_that_is_asked_for(faces, trained, command):
+    part = load(faces, cache=None).split("public_test")
+    views = [
+        lambda x, flip=flip, down=down, right=right: np.pad(
+            x, ((0, 0), (2, 2), (2, 2), (0, 0)), "edge"
+        )[:, 2 - down : 50 - down, 2 - right : 50 - right][:, :, :: -1 if flip else 1]
+        for flip in (False, True)
+        for down, right in ((0, 0), (0, 2), (0, -2), (2, 0), (-2, 0))
+    ]
+    expected = by_hand(trained / "weights.safetensors", part.images, views)
+    found = evaluated(command, trained, "--tta", "--data", faces)
+    assert found["scores"]["loss"] == pytest.approx(loss_of(expected, part.labels), rel=1e-4)
+    shifts = [list(shift) for shift in Views().shifts]
+    assert found["averaged"] == {
+        "networks": 1,
+        "views": {"count": 10, "flip": True, "shifts": shifts},
+    }
+
+
+def test_the_text_says_what_was_averaged(faces, trained, other, command):
+    _, out, _ = command("evaluate", trained, other, "--tta", "--data", faces)
+    assert out.splitlines()[:2] == [
+        f"plain_dnn + small_cnn on public_test of {faces}: 21 images",
+        "mean over 2 networks and 10 views of each image",
+    ]
+    _, out, _ = command("evaluate", trained, other, "--data", faces, "--split", "train")
+    assert out.splitlines()[1:3] == [
+        "mean over 2 networks",
+        "note: the networks were trained on these images",
+    ]
+    _, out, _ = command("evaluate", trained, "--data", faces)
+    assert out.splitlines()[1].startswith("accuracy ")
+
+
+def test_runs_that_kept_back_the_same_images_need_no_data(tmp_path, faces, no_figures, command):
+    words = ["--model", "plain_dnn", "--epochs", "1", "--quiet", "--no-report"]
+    runs = [tmp_path / name for name in "ab"]
+    for seed, run in enumerate(runs):
+        data = ["--data", str(faces), "--seed", str(seed)]
+        assert train_fer.main([*words, *data, "--out", str(run)]) == 0
+    found = evaluated(command, *runs)
+    assert (found["split"], found["scores"]["count"]) == ("validation", 21)
+
+
+def test_runs_that_kept_back_other_images_need_data(tmp_path, trained, no_figures, refused):
+    words = ["--model", "plain_dnn", "--limit", "28", "--epochs", "1", "--quiet", "--no-report"]
+    run = tmp_path / "other-seed"
+    assert train_fer.main([*words, "--seed", "1", "--out", str(run)]) == 0
+    line = refused("evaluate", trained, run)
+    assert f"{run}: its images of validation are not those of {trained}" in line
+    assert "by --data" in line
+
+
+def test_networks_that_cannot_be_averaged_are_refused(tmp_path, faces, trained, refused):
+    names = read_weights(trained / "weights.safetensors")[1].class_names
+    for name, options, classes in (
+        ("small", {"input_shape": (24, 24, 1)}, names),
+        ("two", {"num_classes": 2}, ("cat", "dog")),
+    ):
+        model = zoo.build("plain_dnn", **options)
+        metadata = WeightsMetadata(model=model.name, arguments=model.arguments, class_names=classes)
+        save_weights(tmp_path / f"{name}.safetensors", model, metadata=metadata)
+    words = ("evaluate", "--data", faces, trained)
+    line = refused(*words, tmp_path / "small.safetensors")
+    assert f"its images are 24x24x1, those of {trained} are 48x48x1" in line
+    line = refused(*words, tmp_path / "two.safetensors")
+    assert "its classes are cat, dog, those of" in line
+    weights = trained / "weights.safetensors"
+    assert f"{weights} is named twice" in refused(*words, weights)
+
+
+def test_a_network_of_the_package_is_evaluated_by_its_name(faces, in_package, trained, command):
+    found = evaluated(command, zoo.DEFAULT, "--data", faces)
+    assert found["weights"] == str(in_package)
+    assert found["scores"] == evaluated(command, trained, "--data", faces)["scores"]
+
+
+def test_a_network_of_the_package_needs_data_and_must_be_there(in_package, faces, refused):
+    assert "give --data" in refused("evaluate", zoo.DEFAULT)
+    line = refused("evaluate", "nothing", "--data", faces)
+    assert "nothing: there is no such file or folder" in line
+    assert f"(the package has the weights of {zoo.DEFAULT})" in line
+    in_package.unlink()
+    line = refused("evaluate", zoo.DEFAULT, "--data", faces)
+    assert f"{zoo.DEFAULT}: there is no such" in line
+    assert "(no weights are in this package yet)" in line

@@ -257,8 +257,10 @@ def test_an_ablation_has_a_page_with_its_effects(command, tmp_path):
     assert len(rows) == len(effects) == 6
     for row, effect in zip(rows, effects, strict=True):
         points = f"{100 * effect['accuracy']:+.1f}".replace("-", "\N{MINUS SIGN}")
-        assert row.first("span", "value").text.startswith(points)
-        at = float(row.first("line", "point")["x1"]) + 0.6
+        value = row.first("span", "value").text
+        assert value.startswith("0.0" if points[1:] == "0.0" else points)
+        assert ("within the noise" in value) == (not effect["clear"])
+        at = float(row.first("line", "point")["x1"])
         assert (at > 50) == (effect["accuracy"] > 0) or at == 50
     assert len(page.every("table", "matrix")) == 4
     assert not [link for link in page.every("a") if not link["href"].startswith("#")]

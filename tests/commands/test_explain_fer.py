@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import functools
+import hashlib
 import json
 import shutil
 from pathlib import Path
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 from drawn_panels import panels, read, squares
 
-from minicnn import explain
+from minicnn import explain, zoo
 from minicnn.commands import explain_fer as command
 from minicnn.commands import explain_figures, train_fer, train_run
 from minicnn.data.face_dataset import CLASS_NAMES
@@ -149,7 +150,6 @@ def test_every_figure_is_drawn_and_the_numbers_are_written_and_said(run, capsys)
 
 def test_the_numbers_are_those_of_the_functions(run, quick):
     """Follow one number all the way, with the class and the faces taken apart by hand."""
-    from minicnn import zoo
     from minicnn.autograd import Tensor
     from minicnn.commands.train_data import load_faces
     from minicnn.commands.train_options import Options
@@ -213,6 +213,54 @@ def test_a_cross_validated_run_is_explained_on_held_out_faces(tmp_path, quick, c
     out = train(tmp_path / "folds", "--model", "plain_dnn", "--folds", "2")
     assert explained(out) == 0
     assert "faces: validation of drawn faces" in capsys.readouterr().out
+
+
+# Networks of the package.
+
+
+@pytest.fixture
+def in_package(trained, no_weights):
+    """Let the tiny convolutional network be the package's default."""
+    return shutil.copy(trained / "weights.safetensors", no_weights / f"{zoo.DEFAULT}.safetensors")
+
+
+def test_without_a_run_the_packages_network_is_explained_by_drawn_faces(
+    in_package, quick, capsys, monkeypatch
+):
+    monkeypatch.setattr(command, "DRAWN", {"validation": 14})
+    assert explained() == 0
+    out = capsys.readouterr().out
+    assert f"network: avgpool_cnn of {zoo.DEFAULT} of the package" in out
+    assert "no --data: explaining by drawn faces, which are built in and not real faces" in out
+    folder = Path("runs") / zoo.DEFAULT
+    assert names(folder) == ["explanations"]
+    assert names(folder / "explanations") == FILES
+    content = json.loads((folder / "explanations" / "explanations.json").read_text())
+    digest = hashlib.sha256(Path(in_package).read_bytes()).hexdigest()
+    assert (content["weights_sha256"], content["faces"]) == (digest, 3)
+    assert "is there already; add --overwrite" in refused(capsys)
+    assert explained("--overwrite", "--quiet") == 0
+
+
+def test_the_packages_network_can_be_named_and_explained_by_other_faces(in_package, quick):
+    path = write_faces(Path("faces.csv"), {"PublicTest": 14})
+    assert explained(zoo.DEFAULT, "--data", path, "--out", "shown", "--quiet") == 0
+    content = json.loads(Path("shown/explanations/explanations.json").read_text())
+    assert (content["data"], content["split"]) == ("faces.csv", "public_test")
+
+
+def test_a_run_can_be_explained_into_another_folder(run, quick, tmp_path):
+    assert explained(run, "--out", tmp_path / "elsewhere", "--quiet") == 0
+    assert names(tmp_path / "elsewhere") == ["explanations"]
+    assert not (run / "explanations").exists()
+
+
+def test_without_weights_in_the_package_a_run_must_be_named(no_weights, capsys):
+    line = refused(capsys)
+    assert "no network is named, and no weights are in this package yet; name a run" in line
+    line = refused(capsys, zoo.DEFAULT)
+    assert "there is no such folder; give the folder of a training run (no weights are" in line
+    assert not Path("runs").exists()
 
 
 # Whole or not at all.

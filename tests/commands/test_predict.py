@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,9 +13,10 @@ from minicnn.commands import predict
 from minicnn.commands.train_data import load_faces
 from minicnn.commands.train_options import Options
 from minicnn.data.face_dataset import CLASS_NAMES
-from minicnn.data.pictures import Box
+from minicnn.data.pictures import Box, network_input, read_picture
 from minicnn.errors import OptionError
 from minicnn.io import WeightsMetadata, save_weights
+from minicnn.training import Views
 
 Image = pytest.importorskip("PIL.Image")
 
@@ -206,3 +208,85 @@ def test_the_backend_of_before_comes_back(portrait, trained, command):
     before = backend.current()
     scores(command, trained, portrait, "--backend", "numpy")
     assert backend.current() is before
+
+
+# Several views, and networks of the package.
+
+
+def test_views_are_averaged_where_that_is_asked_for(portrait, trained, command):
+    model = zoo.load(trained / "weights.safetensors")
+    pixels = network_input(read_picture(portrait), (48, 48, 1), Box(10, 0, 50, 40))
+    expected = []
+    for view in Views()(Tensor(model.normalization(pixels[None]))):
+        logits = model(view).numpy()[0].astype(np.float64)
+        exponentials = np.exp(logits - logits.max())
+        expected.append(exponentials / exponentials.sum())
+    # Options may stand between the network and its pictures.
+    code, out, _ = command("predict", trained, "--tta", portrait, "--json", "--no-picture")
+    assert code == 0
+    content = json.loads(out)
+    assert list(content) == ["averaged", "pictures", "skipped"]
+    assert content["averaged"]["networks"] == 1
+    assert content["averaged"]["views"]["count"] == 10
+    found = list(content["pictures"][0]["faces"][0]["scores"].values())
+    np.testing.assert_allclose(found, np.mean(expected, axis=0), rtol=1e-4)
+    assert found != list(scores(command, trained, portrait)["scores"].values())
+    _, out, _ = command("predict", trained, portrait, "--tta", "--no-picture")
+    assert "(60x40, centre square, mean over 10 views of each image)" in out.splitlines()[0]
+
+
+def test_without_views_nothing_is_said_of_them(portrait, trained, command):
+    _, out, _ = command("predict", trained, portrait, "--json", "--no-picture")
+    assert list(json.loads(out)) == ["pictures", "skipped"]
+
+
+def test_without_a_network_the_packages_own_is_taken(portrait, in_package, trained, command):
+    _, out, _ = command("predict", portrait, "--no-picture")
+    lines = out.splitlines()
+    assert lines[0] == f"network: {zoo.DEFAULT} of the package (plain_dnn)"
+    _, named, _ = command("predict", trained, portrait, "--no-picture")
+    assert lines[1:] == named.splitlines()
+    code, out, _ = command("predict", portrait, portrait.parent / "b.png", "--json", "--no-picture")
+    content = json.loads(out)
+    assert (code, content["network"]) == (1, zoo.DEFAULT)
+    assert [each["file"] for each in content["pictures"]] == [str(portrait)]
+    assert [each["file"] for each in content["skipped"]] == [str(portrait.parent / "b.png")]
+
+
+def test_a_network_of_the_package_can_be_named(portrait, in_package, trained, command):
+    assert scores(command, zoo.DEFAULT, portrait) == scores(command, trained, portrait)
+    # A folder of that name with data and no weights does not stand in its way, a run does.
+    Path(zoo.DEFAULT).mkdir()
+    assert scores(command, zoo.DEFAULT, portrait) == scores(command, trained, portrait)
+    Path(zoo.DEFAULT, "weights.safetensors").write_bytes(b"damaged")
+    code, _, error = command("predict", zoo.DEFAULT, portrait, "--no-picture")
+    assert code == 2
+    assert f"{zoo.DEFAULT}/weights.safetensors: not a whole safetensors file" in error
+
+
+@pytest.mark.parametrize("name", ["photo.jpg", "gone.jpg", "noted"])
+def test_a_picture_as_the_first_word_is_no_network(name, in_package, portrait, command):
+    """It is no network either where it cannot be read, as long as it looks like a file."""
+    if name != "gone.jpg":
+        Path(name).write_bytes(portrait.read_bytes() if name == "photo.jpg" else b"12345")
+    code, out, error = command("predict", name, portrait, "--no-picture")
+    assert str(portrait) in out
+    assert (code, name in error) == ((0, False) if name == "photo.jpg" else (1, True))
+
+
+def test_weights_are_known_by_what_is_in_them(portrait, trained, no_weights, command):
+    Path("best").write_bytes((trained / "weights.safetensors").read_bytes())
+    assert scores(command, "best", portrait) == scores(command, trained, portrait)
+
+
+def test_without_weights_in_the_package_a_network_must_be_named(no_weights, portrait, refused):
+    line = refused("predict", portrait)
+    assert "no network is named, and no weights are in this package yet; name a run folder" in line
+    line = refused("predict", "portraits", portrait)
+    assert "portraits: there is no such file or folder; give a run folder" in line
+    assert "(no weights are in this package yet)" in line
+
+
+def test_a_network_without_pictures_is_refused(in_package, trained, refused):
+    for word in (zoo.DEFAULT, trained, trained / "weights.safetensors", "nothing"):
+        assert "required: IMAGE" in refused("predict", word)

@@ -157,7 +157,7 @@ def test_classes_and_splits_have_their_scores(page, metrics):
     for row, scores in zip(rows, expected.values(), strict=True):
         numbers = [f"{scores[name]:.3f}" for name in ("precision", "recall", "f1")]
         assert row[1:] == [*numbers, str(scores["support"])]
-    splits = section(page, "confusions").table("All splits")[1:]
+    splits = section(page, "confusions").table("What the run achieved on each split, by")[1:]
     train = metrics["splits"]["train"]
     assert splits[0][:3] == ["train", "42", percent(train["accuracy"], 1)]
     assert splits[0][4] == f"{train['loss']:.3f}"
@@ -507,6 +507,10 @@ def test_a_cross_validated_run_is_told_by_the_faces_outside_each_fold(
     chart = section(page, "curves").first("figure", "chart")
     assert len(chart.every(of_class="faint")) == 2
     assert "the mean of 2 folds" in section(page, "curves").text
+    best = metrics["weights_of_fold"]
+    assert f"the weights are those of fold {best}, which was the best" in page.text
+    rows = section(page, "confusions").table("What the run achieved on each split and fold")[1:]
+    assert [row[:2] for row in rows] == [["validation", "28"], ["fold 1", "14"], ["fold 2", "14"]]
     # Where a fold is gone, the faces of a plain run take their place, and the page says so.
     shutil.rmtree(out / "fold-2")
     assert command("report", out)[0] == 0

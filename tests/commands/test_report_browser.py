@@ -257,6 +257,10 @@ def test_the_page_of_an_experiment_fits_as_well(browser, command, tmp_path, monk
         for width in (1280, 390):
             size = "return [innerWidth, document.documentElement.scrollWidth];"
             assert browser.ask(tmp_path / "out" / name, size, width=width) == [width, width]
+            broken = """return [...document.querySelectorAll(".matrix thead span")]
+                .filter((each) => each.getClientRects().length > 1)
+                .map((each) => each.innerText);"""
+            assert browser.ask(tmp_path / "out" / name, broken, width=width) == []
     content = json.loads((tmp_path / "out" / "comparison.json").read_text())
     seen = browser.ask(
         tmp_path / "out" / "report.html",

@@ -57,6 +57,15 @@ def test_what_cannot_be_built_is_refused(words, message, refused):
     assert message in refused("summary", *words)
 
 
+def test_a_network_of_the_package_can_be_named(in_package, command, refused):
+    code, out, _ = command("summary", zoo.DEFAULT)
+    assert code == 0
+    assert "1,387,207 parameters" in out
+    assert "a trained network is as it is" in refused("summary", zoo.DEFAULT, "--classes", "3")
+    in_package.unlink()
+    assert f"model: '{zoo.DEFAULT}' is unknown" in refused("summary", zoo.DEFAULT)
+
+
 def test_a_trained_network_is_not_built_otherwise(trained, refused):
     assert "a trained network is as it is" in refused("summary", trained, "--classes", "3")
 

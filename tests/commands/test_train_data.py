@@ -1,11 +1,14 @@
-"""The splits of a run put together again, under names that tell them apart."""
+"""The splits of a run put together again, and the recipe that its options describe."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from minicnn.commands.train_data import Faces
+from minicnn.commands.train_data import RECIPES, Faces, make_augmentation
+from minicnn.commands.train_options import AUGMENTATIONS, Options
+from minicnn.data.augment import Augmentation
+from minicnn.data.augmentation_schedule import AugmentationSchedule
 from minicnn.data.face_dataset import UNLABELLED, FaceDataset
 
 pytestmark = pytest.mark.host
@@ -38,3 +41,29 @@ def test_each_split_keeps_its_name_and_what_was_cut_off_gets_one(origin, name):
 def test_before_the_division_into_folds_there_is_no_validation():
     faces = Faces(part(1, 4, "train"), None, validation_source="folds")
     assert faces.together().splits == {"train": 4}
+
+
+def test_every_recipe_can_be_chosen():
+    assert set(RECIPES) == set(AUGMENTATIONS)
+    assert RECIPES["medium"] == Augmentation(
+        rotation=15, width_shift=0.1, height_shift=0.1, zoom=0.15, horizontal_flip=True
+    )
+    for name, recipe in RECIPES.items():
+        assert make_augmentation(Options(augment=name)) == recipe
+
+
+def test_mixing_and_erasing_come_on_top_of_any_recipe():
+    options = {"mixup": 0.2, "cutmix": 1.0, "erasing": 0.25}
+    added = {"mixup": 0.2, "cutmix": 1.0, "random_erasing": 0.25}
+    assert make_augmentation(Options(augment="none", **options)) == Augmentation(**added)
+    found = make_augmentation(Options(augment="strong", **options))
+    assert found.to_dict() == {**Augmentation.system_a().to_dict(), **added}
+
+
+@pytest.mark.parametrize("augment", ["strong", "flip", "none"])
+def test_in_the_plain_tail_there_are_flips_at_most(augment):
+    found = make_augmentation(Options(augment=augment, cutmix=1.0, epochs=9, plain_tail=2))
+    assert isinstance(found, AugmentationSchedule)
+    first = make_augmentation(Options(augment=augment, cutmix=1.0))
+    last = None if augment == "none" else Augmentation(horizontal_flip=True)
+    assert [found.at(epoch) for epoch in range(9)] == [first] * 7 + [last] * 2

@@ -244,26 +244,11 @@ def test_resuming_a_finished_run_changes_nothing(tmp_path):
 
 
 def test_an_interrupted_run_says_how_to_go_on_and_goes_on_within_the_epoch(
-    tmp_path, capsys, monkeypatch
+    tmp_path, capsys, stopped_after
 ):
     assert run("--epochs", "2", out=tmp_path / "whole") == 0
     out = tmp_path / "a folder"
-    make = train_run.make_trainer
-
-    def make_and_stop(*arguments):
-        trainer = make(*arguments)
-        step, done = trainer._step, []
-
-        def stop(images, labels):
-            step(images, labels)
-            done.append(None)
-            trainer._request.requested = len(done) == 6  # four batches are an epoch
-
-        trainer._step = stop
-        return trainer
-
-    with monkeypatch.context() as patch:
-        patch.setattr(train_run, "make_trainer", make_and_stop)
+    with stopped_after(6):  # four batches are an epoch
         assert run("--epochs", "2", out=out) == 130
     error = capsys.readouterr().err
     assert "stopped in epoch 2, after batch 2" in error

@@ -7,7 +7,8 @@ from dataclasses import asdict
 
 import pytest
 
-from minicnn.commands.train_options import Options, command, merge, parse
+from minicnn.commands.train_arguments import checked, parse
+from minicnn.commands.train_options import BEFORE, Options, command, merge
 from minicnn.errors import OptionError
 
 pytestmark = pytest.mark.host
@@ -54,6 +55,11 @@ def test_the_backend_is_chosen_once_and_stored(monkeypatch):
         (("--folds", "1"), "whole number of 2 or more"),
         (("--model", "vgg99"), "invalid choice: 'vgg99'"),
         (("--normalize", "zscore"), "choose from"),
+        (("--mixup", "-0.1"), "argument --mixup: expected a number of 0 or more, got '-0.1'"),
+        (("--cutmix", "inf"), "argument --cutmix: expected a number of 0 or more, got 'inf'"),
+        (("--erasing", "1.1"), "argument --erasing: expected a number from 0 to 1, got '1.1'"),
+        (("--class-weights", "log"), "invalid choice: 'log'"),
+        (("--plain-tail", "-1"), "argument --plain-tail: expected a whole number of 0 or more"),
         (("--speed", "9"), "unrecognized arguments: --speed 9"),
         (("--epoch", "9"), "unrecognized arguments"),
         (("--data",), "expected one argument"),
@@ -65,6 +71,14 @@ def test_what_is_not_possible_is_refused_with_its_value(words, message):
     with pytest.raises(OptionError, match=message) as caught:
         parse(words, "train")
     assert "\n" not in str(caught.value)
+
+
+def test_an_epoch_must_come_before_the_plain_tail():
+    assert options("--plain-tail", "4").plain_tail == 4
+    with pytest.raises(OptionError, match="--plain-tail 5: the run has 5 epochs, and some of them"):
+        options("--plain-tail", "5")
+    stored = asdict(options("--plain-tail", "4"))
+    assert merge({"epochs": 6}, stored).plain_tail == 4
 
 
 def test_a_resumed_run_takes_its_options_from_the_stored_one():
@@ -82,6 +96,9 @@ def test_a_resumed_run_takes_its_options_from_the_stored_one():
         ({"batch_size": 64}, "--batch-size 64: the run was begun with 32"),
         ({"augment": "none"}, "--augment none: the run was begun with flip"),
         ({"epochs": 2}, "longer, not shorter"),
+        ({"mixup": 0.2}, "--mixup 0.2: the run was begun with 0.0"),
+        ({"decay_all": True}, "--decay-all True: the run was begun with False"),
+        ({"plain_tail": 1}, "--plain-tail 1: the run was begun with 0"),
     ],
 )
 def test_what_would_make_it_another_run_is_refused_with_both_values(given, message):
@@ -90,10 +107,33 @@ def test_what_would_make_it_another_run_is_refused_with_both_values(given, messa
         merge(given, stored)
 
 
+def test_a_run_from_before_an_option_goes_on_as_it_was_begun():
+    stored = asdict(options("--seed", "3"))
+    old = {name: value for name, value in stored.items() if name not in BEFORE}
+    assert len(old) < len(stored)
+    for found in (merge({}, old), Options(**checked(old))):
+        assert asdict(found) == {**stored, "decay_all": True}
+    with pytest.raises(OptionError, match=r"--cutmix 1.0: the run was begun with 0.0"):
+        merge({"cutmix": 1.0}, old)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("cutmix", "x"), ("erasing", 2), ("class_weights", "log"), ("plain_tail", 1.5), ("mixup", [])],
+)
+def test_a_stored_option_that_is_not_possible_is_named(name, value):
+    with pytest.raises(OptionError, match="--" + name.replace("_", "-")):
+        checked({**asdict(options()), name: value})
+
+
 @pytest.mark.parametrize(
     "words",
     [
         (),
+        (
+            *("--augment", "medium", "--mixup", "0.2", "--cutmix", "1", "--erasing", "0.25"),
+            *("--plain-tail", "2", "--class-weights", "sqrt", "--decay-all"),
+        ),
         ("--data", "my faces.csv", "--no-augment", "--no-prefetch", "--drop-duplicates"),
         (
             "--folds",
@@ -116,6 +156,7 @@ def test_the_stored_command_gives_the_same_options_again(words):
     assert again[:2] == ["python", "train.py"]
     request = parse(again[2:], "train")
     assert merge(request.given) == wanted
+    assert checked(asdict(wanted)) == asdict(wanted)
     assert request.out == "a folder"
 
 
@@ -124,5 +165,7 @@ def test_help_groups_the_options_and_names_the_models(capsys):
         parse(["--help"], "train")
     assert ended.value.code == 0
     text = capsys.readouterr().out
+    for word in ("--mixup ALPHA", "--cutmix ALPHA", "--erasing P", "--plain-tail N"):
+        assert word in text
     for word in ("data:", "model and training:", "run:", "avgpool_cnn", "not real"):
         assert word in text

@@ -25,6 +25,8 @@ EVERYTHING = Augmentation(
     fill_mode="reflect",
     random_erasing=0.5,
     mixup=0.4,
+    cutmix=1.0,
+    mixing_probability=0.9,
 )
 
 

@@ -13,6 +13,7 @@ from standin import counting
 
 from minicnn import Tensor, backend
 from minicnn.data.augment import Augmentation
+from minicnn.data.augmentation_schedule import AugmentationSchedule
 from minicnn.data.loader import DataLoader
 from minicnn.data.normalize import PixelNormalization
 from minicnn.errors import CheckpointError, DataError, DTypeError, OptionError, ShapeError
@@ -171,7 +172,7 @@ def test_prefetching_does_not_change_bits(prefetch):
 class Recorder:
     """Stands in for an augmentation: counts its calls, waits or fails where told."""
 
-    mixup = 0.0
+    mixes = False
 
     def __init__(self, fail_at=None, error=None):
         self.calls = 0
@@ -267,6 +268,70 @@ def test_two_epochs_may_run_side_by_side():
     expected = loader(shuffle=True, rng=3, prefetch=0)
     assert values(a for a, _ in pairs) == values(expected)
     assert values(b for _, b in pairs) == values(expected)
+
+
+# -- another recipe in the last epochs
+
+
+def scheduled(**options):
+    first = Augmentation(rotation=20, mixup=0.3)
+    last = Augmentation(brightness=(2, 2))
+    schedule = AugmentationSchedule(first=first, last=last, change=2)
+    return rich_loader(augmentation=schedule, normalization=None, **options)
+
+
+@pytest.mark.parametrize("prefetch", [0, 50])
+def test_a_schedule_changes_the_recipe_between_two_epochs_and_never_within_one(prefetch):
+    found = scheduled(prefetch=prefetch)
+    first = rich_loader(augmentation=found.augmentation.first, normalization=None)
+    assert values(found) == values(first)
+    assert values(found) == values(first)
+    for _ in range(2):
+        for x, y in found:
+            assert y.dtype == np.int64
+            np.testing.assert_array_equal(x.numpy()[:, 0, 0, 0], 2 * y.numpy())
+
+
+def test_an_epoch_that_was_broken_off_and_begun_anew_keeps_its_recipe():
+    found = scheduled()
+    for _ in range(3):
+        labels = next(iter(found))[1]
+        assert labels.dtype == np.float32
+    assert found.epoch == 0
+
+
+@pytest.mark.parametrize("epoch", [1, 2])
+@pytest.mark.parametrize("done", [0, 3, 5])
+def test_resuming_with_a_schedule_gives_the_same_bits_on_either_side_of_the_change(epoch, done):
+    whole = scheduled()
+    epochs = [values(whole) for _ in range(4)]
+    stopped = scheduled()
+    for _ in range(epoch):
+        list(stopped)
+    batches = iter(stopped)
+    for _ in range(done):
+        next(batches)
+    state = through_json(stopped.state())
+    batches.close()
+    resumed = scheduled(rng=999)
+    resumed.load_state(state)
+    assert values(resumed) == epochs[epoch][done:]
+    assert values(resumed) == epochs[epoch + 1]
+
+
+@pytest.mark.host
+def test_a_schedule_mixes_if_either_recipe_does():
+    plain, mixing = Augmentation(), Augmentation(cutmix=1)
+    for first, last in ((mixing, plain), (plain, mixing), (None, mixing), (mixing, None)):
+        assert AugmentationSchedule(first=first, last=last, change=1).mixes
+    assert not AugmentationSchedule(first=plain, last=None, change=1).mixes
+
+
+@pytest.mark.host
+@pytest.mark.parametrize("change", [-1, 1.5, True, None])
+def test_the_change_of_a_schedule_is_a_number_of_epochs(change):
+    with pytest.raises(OptionError, match=f"change.*0 or more, got {change}"):
+        AugmentationSchedule(first=None, last=None, change=change)
 
 
 # -- resuming
@@ -368,6 +433,12 @@ def test_a_state_of_other_data_is_refused():
         ({"rng": -1}, OptionError, "rng"),
         ({"batch_size": 24, "drop_last": True}, OptionError, "no batch.*23 images.*24"),
         ({"augmentation": Augmentation(mixup=1)}, OptionError, "mixup.*num_classes"),
+        ({"augmentation": Augmentation(cutmix=1)}, OptionError, "cutmix.*num_classes"),
+        (
+            {"augmentation": AugmentationSchedule(first=AUGMENTATION, last=None, change=1)},
+            OptionError,
+            "num_classes",
+        ),
         ({"num_classes": 7}, DataError, "labels go from 0 to 22, but num_classes is 7"),
         ({"backend": "torch"}, OptionError, "torch"),
     ],

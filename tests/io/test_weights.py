@@ -10,7 +10,7 @@ import safetensors.numpy
 
 from minicnn import backend
 from minicnn.data.normalize import PixelNormalization
-from minicnn.errors import CheckpointError, DataError
+from minicnn.errors import CheckpointError, DataError, OptionError
 from minicnn.io.tensor_file import ENTRY, read_tensors, write_tensors
 from minicnn.io.weights import WeightsMetadata, load_weights, read_weights, save_weights
 from minicnn.nn.containers import Sequential
@@ -168,3 +168,61 @@ def test_a_model_whose_tensor_is_called_like_a_statistic_is_refused(tmp_path):
     weights = {"normalization.mean": np.ones(2)}
     with pytest.raises(CheckpointError, match=r"normalization\.mean"):
         save_weights(tmp_path / "w.safetensors", weights, metadata=metadata())
+
+
+# Half precision.
+
+
+def test_matrices_stored_as_float16_come_back_as_float32_rounded_once(tmp_path):
+    path, whole = tmp_path / "half.safetensors", tmp_path / "whole.safetensors"
+    big = Sequential(Linear(50, 40, rng=np.random.default_rng(0)), BatchNorm1d(40))
+    save_weights(path, big, metadata=metadata(), dtype="float16")
+    save_weights(whole, big, metadata=metadata())
+    stored = read_tensors(path, "weights")[0]
+    assert stored["0.weight"].dtype == np.float16
+    assert path.stat().st_size < whole.stat().st_size - 50 * 40 * 2 + 100
+    arrays, read = read_weights(path)
+    for name, value in big.state_dict().items():
+        expected = backend.to_numpy(value)
+        if expected.ndim == 2:
+            expected = expected.astype(np.float16).astype(np.float32)
+        assert arrays[name].dtype == expected.dtype
+        np.testing.assert_array_equal(arrays[name], expected)
+    for name, value in metadata().normalization.statistics.items():
+        assert read.normalization.statistics[name].tobytes() == value.tobytes()
+    load_weights(path, big)
+    assert big[0].weight.dtype == np.float32
+    save_weights(tmp_path / "again.safetensors", big, metadata=metadata(), dtype="float16")
+    assert (tmp_path / "again.safetensors").read_bytes() == path.read_bytes()
+
+
+@pytest.mark.host
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (65505.0, "weights: 0.weight reaches 65505, float16 goes to 65504; leave the dtype"),
+        (-7e4, "0.weight reaches 70000"),
+        (np.inf, "0.weight reaches inf"),
+        (np.nan, "0.weight holds NaN"),
+    ],
+)
+def test_numbers_that_float16_does_not_have_are_refused(tmp_path, value, message):
+    path = tmp_path / "w.safetensors"
+    weights = {"0.weight": np.array([[1.0, value]], np.float32)}
+    with pytest.raises(CheckpointError, match=message):
+        save_weights(path, weights, metadata=metadata(), dtype="float16")
+    assert not path.exists()
+    save_weights(path, weights, metadata=metadata())  # float32 has them
+    largest = {"w": np.array([[65504.0, 0.0]], np.float32), "vector": np.array([1e5], np.float32)}
+    save_weights(
+        path, {**largest, "count": np.ones((1, 2), int)}, metadata=metadata(), dtype="float16"
+    )
+    found = read_weights(path)[0]
+    assert (found["w"].max(), found["vector"][0]) == (65504, 1e5)
+    assert found["count"].dtype == np.int64
+
+
+@pytest.mark.host
+def test_other_types_than_float16_are_refused(tmp_path):
+    with pytest.raises(OptionError, match="dtype: expected None or 'float16', got 'int8'"):
+        save_weights(tmp_path / "w.safetensors", model(), metadata=metadata(), dtype="int8")

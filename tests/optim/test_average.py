@@ -20,6 +20,7 @@ from minicnn.errors import (
     OptionError,
     ShapeError,
 )
+from minicnn.kernels import threads
 from minicnn.optim import workspace
 from minicnn.optim.average import ExponentialMovingAverage
 
@@ -86,12 +87,13 @@ def test_warm_up_forgets_the_first_weights_sooner() -> None:
     np.testing.assert_allclose(host(average.average["weight"]), averaged(decays), rtol=1e-12)
 
 
-def test_buffers_are_copied_not_averaged() -> None:
+def test_buffers_are_averaged_and_counts_copied() -> None:
     model = Model()
     average = ExponentialMovingAverage(model, 0.8)
     train(model, average, range(1, 6))
     model.train_a_step(6)
-    assert host(average.buffers["mean"]).tolist() == [2.5] * 3
+    expected = sum(0.2 * 0.8 ** (5 - step) * 0.5 * step for step in range(1, 6))
+    np.testing.assert_allclose(host(average.buffers["mean"]), [expected] * 3, rtol=1e-12)
     assert host(average.buffers["batches"]) == 5
 
 
@@ -124,6 +126,19 @@ def test_parameter_that_is_a_view_is_averaged() -> None:
     np.testing.assert_allclose(host(average.average["0"]), np.arange(12.0).reshape(3, 4) / 2)
 
 
+def test_shares_of_several_threads_give_the_same_bits(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = []
+    for least in (2**20, 0):
+        monkeypatch.setattr(workspace, "_PARALLEL", least)
+        monkeypatch.setattr(threads, "thread_count", lambda: 4)
+        model = Model()
+        average = ExponentialMovingAverage(model)
+        train(model, average, range(1, 4))
+        found.append(host(average.average["weight"]))
+    np.testing.assert_array_equal(*found)
+    np.testing.assert_allclose(found[1], averaged([0.999] * 3), rtol=1e-12)
+
+
 @pytest.mark.standin
 def test_update_and_exchange_neither_move_anything_nor_wait() -> None:
     model = Model("float32")
@@ -145,7 +160,8 @@ def test_model_has_the_average_inside_the_block_and_its_own_weights_after_it() -
     arrays = [model.weight.data, model.mean.data]
     with average.average_weights():
         np.testing.assert_allclose(model.weight.numpy(), averaged([0.8] * 5), rtol=1e-12)
-        assert model.mean.tolist() == [2.5] * 3
+        expected = sum(0.2 * 0.8 ** (5 - step) * 0.5 * step for step in range(1, 6))
+        np.testing.assert_allclose(model.mean.numpy(), [expected] * 3, rtol=1e-12)
     assert model.weight.data is arrays[0]
     assert model.mean.data is arrays[1]
     np.testing.assert_array_equal(model.weight.numpy(), weight_at(6))

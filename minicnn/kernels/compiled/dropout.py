@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from minicnn.kernels.compiled.jit import compiled
+from minicnn.kernels.compiled.jit import compiled, inlined
 
 __all__ = ["drop", "kept"]
 
 
-@compiled
+@inlined
 def kept(number, key, threshold):
     """Tell whether an element is kept: see :func:`minicnn.kernels.random.keep_mask`."""
     x = np.uint32(number)

@@ -1,4 +1,9 @@
-"""How loops are compiled: without the interpreter's lock, and kept on disk."""
+"""How loops are compiled: without the interpreter's lock, and kept on disk.
+
+What a compiled function calls must be `inlined`. Otherwise the caller's code on disk has a copy of
+it, optimised a second time, in which sums may have another order. The process that compiles still
+calls the original, one that loads calls the copy: the last bits would differ from run to run.
+"""
 
 from __future__ import annotations
 
@@ -11,11 +16,16 @@ import numba
 import numpy as np
 from numba.core import event
 
-__all__ = ["built", "compiled", "seconds", "specialised"]
+__all__ = ["built", "compiled", "inlined", "seconds", "specialised"]
 
 # Sums may be reordered, but NaN and infinity stay what they are.
 _MATHS = {"arcp", "contract", "nsz", "reassoc"}
-
+_OPTIONS: dict[str, Any] = {
+    "nogil": True,
+    "cache": True,
+    "error_model": "numpy",
+    "fastmath": _MATHS,
+}
 
 _listener = event.TimingListener()
 event.register("numba:compile", _listener)
@@ -28,10 +38,23 @@ def seconds() -> float:
 
 def compiled(function: Callable[..., Any]) -> Any:
     """Compile a function when it is first called, for the types that it is called with."""
-    return numba.njit(nogil=True, cache=True, error_model="numpy", fastmath=_MATHS)(function)
+    return numba.njit(**_OPTIONS)(function)
 
 
-def built(module: str, file: str, name: str, arguments: str, lines: Sequence[str]) -> Any:
+def inlined(function: Callable[..., Any]) -> Any:
+    """Compile a function into each compiled function that calls it."""
+    return numba.njit(**_OPTIONS, forceinline=True)(function)
+
+
+def built(
+    module: str,
+    file: str,
+    name: str,
+    arguments: str,
+    lines: Sequence[str],
+    *,
+    how: Callable[[Callable[..., Any]], Any] = compiled,
+) -> Any:
     """Compile a function from its source text.
 
     Parameters
@@ -44,12 +67,14 @@ def built(module: str, file: str, name: str, arguments: str, lines: Sequence[str
     arguments : str
     lines : sequence of str
         The body.
+    how : callable
+        `compiled` or `inlined`.
     """
     body = "\n".join(f"    {line}" for line in lines)
     name = f"{name}_{_digest(body)}"
     namespace: dict[str, Any] = {"__name__": module, "empty": np.empty, "float32": np.float32}
     exec(compile(f"def {name}({arguments}):\n{body}\n", file, "exec"), namespace)
-    return compiled(namespace[name])
+    return how(namespace[name])
 
 
 def specialised(function: Callable[..., Any], **values: Any) -> Any:
@@ -59,7 +84,7 @@ def specialised(function: Callable[..., Any], **values: Any) -> Any:
     ----------
     function : callable
     **values
-        Numbers become constants of the code, compiled functions are built in.
+        Numbers become constants of the code, `inlined` functions are built in.
     """
     given = sorted((key, getattr(value, "__name__", value)) for key, value in values.items())
     name = f"{function.__name__}_{_digest(repr(given))}"  # see `built`

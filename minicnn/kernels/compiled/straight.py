@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from minicnn.kernels.compiled.jit import built
+from minicnn.kernels.compiled.jit import built, inlined
 
 __all__ = ["body", "product"]
 
@@ -31,7 +31,8 @@ def product(matrix: Sequence[Row], step: int, stride: int) -> Any:
         j * step + k]``, for each k below count. Both arrays are flat.
     """
     arguments = "source, start, target, begin, count"
-    return built(__name__, __file__, "product", arguments, body(matrix, step, stride))
+    lines = body(matrix, step, stride)
+    return built(__name__, __file__, "product", arguments, lines, how=inlined)
 
 
 def body(matrix: Sequence[Row], step: int, stride: int) -> list[str]:

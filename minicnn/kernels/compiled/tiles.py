@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from minicnn.kernels import cook_toom
-from minicnn.kernels.compiled.jit import compiled, specialised
+from minicnn.kernels.compiled.jit import inlined, specialised
 from minicnn.kernels.compiled.straight import product
 from minicnn.kernels.sizes import Pair
 
@@ -112,7 +112,7 @@ spread: Any = None
 spread_back: Any = None
 
 
-@compiled
+@inlined
 def _put(done, places, table, at, count):
     # Scratch of a tile to its places in the table.
     flat, stride = table.reshape(-1), table.shape[1]
@@ -122,7 +122,7 @@ def _put(done, places, table, at, count):
             target[k] = source[k]
 
 
-@compiled
+@inlined
 def _get(done, places, table, at, count):
     flat, stride = table.reshape(-1), table.shape[1]
     for place in range(places):

@@ -138,8 +138,8 @@ def _run_content(
         "comparison": None if experiment is None else compared_of(experiment, files.folder.name),
     }
     curves = curves_of(files)
-    source = evaluated.source if evaluated else metrics.get("data", "")
-    split = evaluated.split if evaluated else metrics.get("validation_source", "")
+    source = (evaluated.source if evaluated else metrics.get("data")) or ""
+    split = (evaluated.split if evaluated else metrics.get("validation_source")) or "validation"
     return {
         **_frame(files.folder),
         **sections,
@@ -148,7 +148,7 @@ def _run_content(
         "scores": scores,
         "source": source,
         "split": split.replace("_", " "),
-        "splits": metrics.get("splits", {}),
+        "splits": files.splits,
         "classes": None if scores is None else classes_of(scores, names),
         "reported": [] if scores is None or not files.config["options"].get("data") else
         reported_beside(scores, names),

@@ -9,12 +9,14 @@ from typing import NamedTuple
 
 from minicnn.errors import OptionError
 
-__all__ = ["Bar", "Chart", "Line", "Series", "bar_chart", "line_chart", "ticks"]
+__all__ = ["Bar", "Chart", "Line", "Series", "bar_chart", "line_chart", "tick_texts", "ticks"]
 
 WIDTH, HEIGHT = 360, 250
-LEFT, RIGHT, TOP, BOTTOM = 44, 10, 12, 38  # what is left free around the plot, for the labels
-MOST_MARKS = 40  # with more points, markers would hide the line
+LEFT, RIGHT, TOP, BOTTOM = 50, 10, 12, 38  # what is left free around the plot, for the labels
+MOST_MARKS = 40  # with more points, markers would hide the line:
+FEW_MARKS = 6  # then there are about so many, which tell the lines apart without their colours
 COLORS, MARKERS = 7, 6  # that can be told apart; after them, other combinations come
+MOST_DECIMALS, HUGE = 4, 100_000  # else ticks are written with an exponent, as they are wide
 GREY = 7  # the colour of what the others are compared with
 
 
@@ -113,8 +115,8 @@ def line_chart(
     title: str,
     x_label: str,
     y_label: str,
-    x_text: Callable[[float], str] = "{:g}".format,
-    y_text: Callable[[float], str] = "{:g}".format,
+    x_percent: bool = False,
+    y_percent: bool = False,
     x_range: tuple[float, float] | None = None,
     y_range: tuple[float, float] | None = None,
     mark: tuple[float, str] | None = None,
@@ -126,8 +128,8 @@ def line_chart(
     series : sequence of Series
         One or more, with a number in one of them.
     title, x_label, y_label : str
-    x_text, y_text : callable
-        A number to its text.
+    x_percent, y_percent : bool
+        The numbers are shares.
     x_range, y_range : (float, float), optional
         Of the axes; by default those of the numbers.
     mark : (float, str), optional
@@ -160,40 +162,53 @@ def line_chart(
     across = _scale(x_low, x_high, LEFT, WIDTH - RIGHT)
     up = _scale(y_low, y_high, HEIGHT - BOTTOM, TOP)
     lines = []
-    for each in series:
+    for number, each in enumerate(series):
         points = [
             None if y is None or not math.isfinite(y) else (across(x), up(y), x, y)
             for x, y in zip(each.x, each.y, strict=True)
         ]
-        there = [point for point in points if point is not None]
-        marks = [
-            (a, b, f"{each.name}, {x_label.lower()} {x_text(x)}: {y_text(y)}")
-            for a, b, x, y in (there if len(there) <= MOST_MARKS and not each.faint else [])
+        texts = [
+            "" if point is None else f"{point[3]:.1%}" if y_percent else f"{point[3]:.3g}"
+            for point in points
         ]
-        color = GREY if each.yardstick else each.look % COLORS
-        marker = (each.look + each.look // COLORS) % MARKERS
-        ends = f" from {y_text(there[0][3])} to {y_text(there[-1][3])}" if there else ": nothing"
-        lines.append(
-            Line(
-                each.name,
-                _parts(points),
-                marks,
-                color,
-                marker,
-                each.dashed,
-                each.faint,
-                each.listed,
-                each.name + ends,
-            )
-        )
+        told = [
+            (*point[:2], f"{each.name}, {x_label.lower()} {_short(point[2], x_percent)}: {text}")
+            for point, text in zip(points, texts, strict=True)
+            if point is not None
+        ]
+        lines.append(_line(each, points, told, list(filter(None, texts)), number / len(series)))
     return Chart(
         title,
         x_label,
         y_label,
-        [(across(x), x_text(x)) for x in x_ticks if x_low <= x <= x_high],
-        [(up(y), y_text(y)) for y in y_ticks if y_low <= y <= y_high],
+        _placed([x for x in x_ticks if x_low <= x <= x_high], across, percent=x_percent),
+        _placed([y for y in y_ticks if y_low <= y <= y_high], up, percent=y_percent),
         lines=lines,
         mark=None if mark is None else (across(mark[0]), mark[1]),
+    )
+
+
+def _line(
+    series: Series,
+    points: Sequence[tuple[float, float, float, float] | None],
+    told: Sequence[tuple[float, float, str]],
+    texts: Sequence[str],
+    turn: float,
+) -> Line:
+    # Of many points only some are marked, in each line others, so that no mark hides another.
+    every = 1 if len(told) <= MOST_MARKS else len(told) // FEW_MARKS
+    marks = [] if series.faint else list(told[int(turn * every) :: every])
+    ends = f" from {texts[0]} to {texts[-1]}" if texts else ": nothing"
+    return Line(
+        series.name,
+        _parts(points),
+        marks,
+        GREY if series.yardstick else series.look % COLORS,
+        (series.look + series.look // COLORS) % MARKERS,
+        series.dashed,
+        series.faint,
+        series.listed,
+        series.name + ends,
     )
 
 
@@ -204,7 +219,6 @@ def bar_chart(
     title: str,
     x_label: str,
     y_label: str,
-    text: Callable[[float], str],
 ) -> Chart:
     """Lay out bars side by side in a square from 0 to 1, with its diagonal.
 
@@ -215,8 +229,6 @@ def bar_chart(
     titles : sequence of str
         What is told of each.
     title, x_label, y_label : str
-    text : callable
-        A number of 0 to 1 to its text.
     """
     across, up = _scale(0, 1, LEFT, WIDTH - RIGHT), _scale(0, 1, HEIGHT - BOTTOM, TOP)
     count = len(heights)
@@ -231,13 +243,13 @@ def bar_chart(
         for place, (height, told) in enumerate(zip(heights, titles, strict=True))
         if height > 0
     ]
-    places = [0, 0.25, 0.5, 0.75, 1]
+    places = [0.0, 0.25, 0.5, 0.75, 1.0]
     return Chart(
         title,
         x_label,
         y_label,
-        [(across(x), text(x)) for x in places],
-        [(up(y), text(y)) for y in places],
+        _placed(places, across, percent=True),
+        _placed(places, up, percent=True),
         bars=bars,
         diagonal=True,
     )
@@ -252,6 +264,28 @@ def ticks(low: float, high: float, count: int = 5) -> list[float]:
     step = next(power * each for each in (1, 2, 2.5, 5, 10) if power * each >= rough * 0.999)
     first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
     return [round(number * step, 12) for number in range(first, last + 1)]
+
+
+def tick_texts(places: Sequence[float], *, percent: bool = False) -> list[str]:
+    """Return ticks as texts with as many decimals as the finest of them needs."""
+    values = [100 * place if percent else place for place in places]
+    unit = "%" if percent else ""
+    for digits in range(MOST_DECIMALS + 1):
+        if all(abs(round(value, digits) - value) <= 1e-9 * abs(value) for value in values):
+            if max(map(abs, values), default=0) < HUGE:
+                return [f"{value:.{digits}f}{unit}" for value in values]
+    return [f"{value:g}{unit}" for value in values]
+
+
+def _placed(
+    places: Sequence[float], scale: Callable[[float], float], *, percent: bool
+) -> list[tuple[float, str]]:
+    texts = tick_texts(places, percent=percent)
+    return [(scale(place), text) for place, text in zip(places, texts, strict=True)]
+
+
+def _short(value: float, percent: bool) -> str:
+    return f"{value:.0%}" if percent else f"{value:g}"
 
 
 def _scale(low: float, high: float, start: float, end: float) -> Callable[[float], float]:

@@ -38,6 +38,7 @@ def data_of(dataset: FaceDataset) -> dict[str, Any]:
     return {
         "audit": found,
         "names": names,
+        "colored": dataset.images.shape[3] > 1,
         "splits": splits,
         "pictures": len(found.duplicate_groups),
         "involved": sum(map(len, found.duplicate_groups)),

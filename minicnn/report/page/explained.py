@@ -17,6 +17,7 @@ __all__ = ["explained_faces", "explained_layers"]
 LEVELS = "cividis"  # of feature maps: even in lightness, and the same to the colour-blind
 MOST = 64  # filters or maps
 RANDOM = "Random order"
+RAMP = np.linspace(0, 1, 64)[None]  # all colours of a map, side by side
 
 
 def explained_faces(found: Explanations, names: tuple[str, ...]) -> dict[str, Any]:
@@ -52,6 +53,7 @@ def explained_faces(found: Explanations, names: tuple[str, ...]) -> dict[str, An
         "completeness_error": content["completeness_error"],
         "count": content["faces"],
         "samples": content["samples"],
+        "keys": {"unsigned": map_uri(RAMP), "signed": map_uri(RAMP, signed=True, ends=(0, 1))},
         "mean_face": face_uri(arrays["mean_face"][..., None]),
         "mean_maps": [
             {
@@ -96,8 +98,8 @@ def _curves(found: Explanations) -> list[Chart]:
                     title=title,
                     x_label=below,
                     y_label="Probability of the class",
-                    x_text="{:.0%}".format,
-                    y_text="{:.0%}".format,
+                    x_percent=True,
+                    y_percent=True,
                     x_range=(0, 1),
                     y_range=(0, 1),
                 )

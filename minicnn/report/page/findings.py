@@ -120,8 +120,9 @@ def _explained(explained: dict[str, Any]) -> list[str]:
     if areas:
         best = min(areas, key=lambda name: areas[name])
         told.append(
-            f"{best} names the pixels that matter best: with them taken away, the mean probability "
-            f"is {areas[best]:.2f}, in a random order {areas.get('Random order', 0):.2f}."
+            f"Of all methods, {best} finds best which pixels matter: while they are taken away, "
+            f"the mean probability is {areas[best]:.2f}, in a random order "
+            f"{areas.get('Random order', 0):.2f}."
         )
     return told
 
@@ -145,5 +146,6 @@ def _of_data(data: dict[str, Any]) -> list[str]:
         if leak["count"]
     ]
     if audit.conflicting_groups:
-        told.append(f"{len(audit.conflicting_groups):,} pictures have two labels or more.")
+        count = len(audit.conflicting_groups)
+        told.append(f"{count:,} picture{'s have' if count > 1 else ' has'} two labels or more.")
     return told

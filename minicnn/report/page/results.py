@@ -197,7 +197,6 @@ def calibration_of(evaluated: Evaluated) -> dict[str, Any]:
         title="Accuracy by confidence",
         x_label="Probability of the predicted class",
         y_label="Share that is right",
-        text="{:.0%}".format,
     )
     confidence, accuracy = (
         float(evaluated.confidence.mean()),

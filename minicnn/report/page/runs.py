@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,6 +15,7 @@ from minicnn.training.history import History, mean_history
 
 __all__ = ["compared_of", "curves_of", "repeat_of", "run_title"]
 
+QUANTITIES = ("accuracy", "loss")
 TRAIN, VALIDATION = 0, 1  # looks: blue and vermilion
 
 
@@ -22,21 +24,26 @@ def curves_of(files: RunFiles) -> dict[str, Any]:
     histories = files.histories
     history = histories[0] if len(histories) == 1 else mean_history(histories)
     best = None if files.metrics is None else files.metrics.get("best_epoch")
-    charts = [_history_chart(history, histories, quantity, best) for quantity in
-              ("accuracy", "loss")] if len(history) else []  # fmt: skip
+    fold = None if files.metrics is None else files.metrics.get("weights_of_fold")
+    charts = [_history_chart(history, histories, quantity, best) for quantity in QUANTITIES]
+    seconds = [each for history in histories for each in history.column("seconds")]
     return {
-        "charts": charts,
+        "charts": [chart for chart in charts if chart is not None],
+        "missing": [
+            quantity for quantity, chart in zip(QUANTITIES, charts, strict=True) if chart is None
+        ],
+        "fold": fold,
         "rows": list(history),
         "best": best,
         "folds": len(histories) if len(histories) > 1 else 0,
         "stopped_early": None if files.metrics is None else files.metrics.get("stopped_early"),
-        "seconds": sum(sum(each.column("seconds")) for each in histories),
+        "seconds": sum(each for each in seconds if each is not None and math.isfinite(each)),
     }
 
 
 def _history_chart(
     history: History, histories: Sequence[History], quantity: str, best: int | None
-) -> Chart:
+) -> Chart | None:
     epochs = history.column("epoch")
     series = []
     if len(histories) > 1:
@@ -52,14 +59,19 @@ def _history_chart(
     return _chart(series, quantity, mark=None if best is None else (best, f"best epoch, {best}"))
 
 
-def _chart(series: Sequence[Series], quantity: str, mark: tuple[float, str] | None = None) -> Chart:
+def _chart(
+    series: Sequence[Series], quantity: str, mark: tuple[float, str] | None = None
+) -> Chart | None:
+    # None where no number is finite: the training diverged, or had no epoch.
+    if not any(y is not None and math.isfinite(y) for each in series for y in each.y):
+        return None
     share = quantity == "accuracy"
     return line_chart(
         series,
         title=quantity.capitalize(),
         x_label="Epoch",
         y_label="Share that is right" if share else "Cross-entropy",
-        y_text="{:.0%}".format if share else "{:.3g}".format,
+        y_percent=share,
         mark=mark,
     )
 
@@ -79,9 +91,9 @@ def compared_of(experiment: Experiment, here: str | None = None) -> dict[str, An
         The run whose page it is.
     """
     rows = experiment.results["runs"]
-    reported = experiment.results.get("reported", {})
+    reported = experiment.results.get("reported") or {}
     charts = []
-    for quantity in ("accuracy", "loss"):
+    for quantity in QUANTITIES:
         series = []
         for number, (name, history) in enumerate(experiment.histories.items()):
             epochs = history.column("epoch")
@@ -108,7 +120,7 @@ def compared_of(experiment: Experiment, here: str | None = None) -> dict[str, An
             for row in rows
         ],
         "has_reported": any(reported.values()) and bool(experiment.results.get("data")),
-        "charts": charts,
+        "charts": [chart for chart in charts if chart is not None],
         "effects": _effects(experiment.results.get("effects", [])),
     }
 
@@ -155,7 +167,7 @@ def _page_of(folder: Path, run: str) -> str | None:
 def _effects(effects: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     # Each with its place in a bar of 100 units, whose middle is no effect.
     reach = max(
-        (max(abs(each["accuracy"]) + 2 * each["standard_error"], abs(each["reported"] or 0))
+        (max(abs(each["accuracy"]) + 2 * each["standard_error"], abs(each.get("reported") or 0))
          for each in effects),
         default=0.0,
     )  # fmt: skip
@@ -164,7 +176,7 @@ def _effects(effects: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     for each in effects:
         other = "augment" if each["factor"] == "normalize" else "normalize"
         place = f"mean over {other}" if each["where"] == "all" else f"{other} {each['where']}"
-        spread = 2 * each["standard_error"]
+        spread, reported = 2 * each["standard_error"], each.get("reported")
         rows.append(
             {
                 **each,
@@ -173,7 +185,8 @@ def _effects(effects: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
                 "at": 50 + scale * each["accuracy"],
                 "low": 50 + scale * (each["accuracy"] - spread),
                 "high": 50 + scale * (each["accuracy"] + spread),
-                "reported_at": None if each["reported"] is None else 50 + scale * each["reported"],
+                "reported": reported,
+                "reported_at": None if reported is None else 50 + scale * reported,
             }
         )
     return rows
@@ -181,17 +194,20 @@ def _effects(effects: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 def repeat_of(config: Mapping[str, Any]) -> dict[str, Any]:
     """Return the command that repeats a run or an experiment, its options, and its versions."""
-    options = {**config.get("settings", {}), **(config.get("options") or config.get("given", {}))}
-    data = config.get("data") or {}
-    machine = dict(config.get("machine", {}))
-    threads = machine.pop("threads", {})
+    options = {**(config.get("settings") or {}), **(config.get("options") or {})}
+    options |= config.get("given") or {}
+    machine: dict[str, Any] = {}
+    for name, value in (config.get("machine") or {}).items():
+        if isinstance(value, dict):  # environment variables: those that are set
+            machine |= {key: each for key, each in value.items() if each is not None}
+        else:
+            machine[name.replace("_", " ")] = value
     return {
         "command": _lines(config.get("command")),
         "options": {name.replace("_", " "): _shown(value) for name, value in options.items()},
-        "data": data,
-        "versions": config.get("versions", {}),
-        "machine": {name.replace("_", " "): value for name, value in machine.items()}
-        | {name: value for name, value in threads.items() if value is not None},
+        "sha256": (config.get("data") or {}).get("sha256"),
+        "versions": config.get("versions") or {},
+        "machine": machine,
     }
 
 
@@ -199,8 +215,12 @@ def _lines(command: str | None) -> str:
     # One option a line, so that it can be read on a narrow page, and still be copied.
     if not command:
         return ""
+    try:
+        words = shlex.split(command)
+    except ValueError:  # no command of a shell
+        return command
     lines: list[list[str]] = [[]]
-    for word in shlex.split(command):
+    for word in words:
         if word.startswith("--"):
             lines.append([])
         lines[-1].append(shlex.quote(word))

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from minicnn.inspect.table import LayerSummary
+from minicnn.training.metrics import Scores
 
 __all__ = ["FILTERS", "duration", "size"]
 
@@ -29,12 +30,13 @@ def decimal(value: float | None, digits: int = 3) -> str:
 
 def short(value: float) -> str:
     """Return a number with three digits that count."""
-    return f"{value:.3g}".replace("-", MINUS)
+    return f"{value:#.3g}".rstrip(".").replace("-", MINUS)
 
 
 def points(share: float) -> str:
     """Return a change of a share in percentage points, with its sign."""
-    return f"{100 * share:+.1f}".replace("-", MINUS)
+    text = f"{100 * share:+.1f}"
+    return "0.0" if float(text) == 0 else text.replace("-", MINUS)
 
 
 def size(shape: Iterable[Any]) -> str:
@@ -78,11 +80,11 @@ def class_row(row: Mapping[str, Any]) -> tuple[str, ...]:
     return (row["name"], *scores, count(row["support"]))
 
 
-def split_row(item: tuple[str, Mapping[str, Any]]) -> tuple[str, ...]:
-    """Return the row of a split."""
+def split_row(item: tuple[str, Scores]) -> tuple[str, ...]:
+    """Return the row of a split, or of a fold."""
     name, scores = item
-    numbers = (percent(scores["accuracy"], 1), decimal(scores["macro_f1"]), decimal(scores["loss"]))
-    return (words(name), count(scores["count"]), *numbers)
+    numbers = (percent(scores.accuracy, 1), decimal(scores.macro_f1), decimal(scores.loss))
+    return (words(name), count(scores.count), *numbers)
 
 
 def bin_row(row: Mapping[str, Any]) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from minicnn import nn, optim, tensor
+from minicnn import nn, no_grad, optim, tensor
 from minicnn.errors import OptionError
 from minicnn.kernels import compiled, halve, norm, random
 
@@ -136,6 +136,21 @@ def test_steps_of_adam(both, rng, kind, weight_decay):
         return [w.numpy(), state["exp_avg"], state["exp_avg_sq"]]
 
     check_close(*both(run))
+
+
+def test_steps_of_a_moving_average(both, rng):
+    values = draw(rng, 20, 7, 11)
+
+    def run():
+        w = nn.Parameter(np.zeros((7, 11), np.float32))
+        average = optim.ExponentialMovingAverage([w], 0.7, warmup=True)
+        for value in values:
+            w.copy_(value)
+            average.update()
+        return [average.average["0"]]
+
+    with no_grad():
+        check_close(*both(run))
 
 
 def test_compiled_code_serves_big_float32_arrays_only(monkeypatch):

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -109,6 +113,31 @@ def test_gradients_of_filters_are_transformed_alike(pair):
     pair.fast.filters_gradient(table, fast, slice(3, pair.columns - 1))
     pair.slow.filters_gradient(table, slow, slice(3, pair.columns - 1))
     check_equal(fast, slow)
+
+
+def test_code_from_disk_gives_the_bits_of_code_just_compiled(tmp_path):
+    code = """if True:
+        import hashlib
+        import numpy as np
+        from minicnn.kernels.compiled import compile_seconds
+        from minicnn.kernels.compiled.tiles import CompiledTiles
+        table = np.random.default_rng(0).standard_normal((64, 64)).astype(np.float32)
+        y = np.empty((1, 6, 6, 64), np.float32)
+        CompiledTiles(6, 3, (1, 1), (1, 1)).join(table, 0, y, None, 1.0)
+        print(compile_seconds() > 0, hashlib.sha256(y).hexdigest())
+    """
+
+    def run():
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            env={**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)},
+            capture_output=True, text=True, check=True, timeout=120,
+        )  # fmt: skip
+        return done.stdout.split()
+
+    (compiled, first), (compiled_again, second) = run(), run()
+    assert (compiled, compiled_again) == ("True", "False")
+    assert first == second
 
 
 def test_rows_of_opposite_points_share_their_sums():

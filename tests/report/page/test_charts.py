@@ -8,6 +8,7 @@ from minicnn.errors import OptionError
 from minicnn.report.page.charts import (
     BOTTOM,
     COLORS,
+    FEW_MARKS,
     GREY,
     HEIGHT,
     LEFT,
@@ -18,6 +19,7 @@ from minicnn.report.page.charts import (
     Series,
     bar_chart,
     line_chart,
+    tick_texts,
     ticks,
 )
 
@@ -44,6 +46,28 @@ def test_ticks_are_round_and_reach_over_the_numbers(low, high, expected):
     assert ticks(low, high) == pytest.approx(expected)
 
 
+@pytest.mark.parametrize(
+    ("places", "percent", "expected"),
+    [
+        ([1, 1.5, 2], False, ["1.0", "1.5", "2.0"]),
+        ([0, 5, 10], False, ["0", "5", "10"]),
+        ([0.12, 0.125, 0.13], True, ["12.0%", "12.5%", "13.0%"]),
+        ([0.2, 0.4], True, ["20%", "40%"]),
+        ([0, 1e-7], False, ["0", "1e-07"]),
+        ([0, 2e9], False, ["0", "2e+09"]),
+    ],
+)
+def test_ticks_have_as_many_decimals_as_tell_them_apart(places, percent, expected):
+    assert tick_texts(places, percent=percent) == expected
+
+
+def test_shares_are_told_in_percent():
+    chart = line_chart([Series("one", [1, 2], [0.123, 0.456])], y_percent=True, **TEXTS)
+    assert chart.lines[0].marks[0][2] == "one, epoch 1: 12.3%"
+    assert "one from 12.3% to 45.6%" in chart.told
+    assert chart.y_ticks[0][1] == "10%"
+
+
 def test_a_line_runs_from_corner_to_corner_of_the_plot():
     chart = line_chart([Series("one", [1, 2, 3], [0.0, 0.5, 1.0])], **TEXTS)
     (line,) = chart.lines
@@ -52,7 +76,7 @@ def test_a_line_runs_from_corner_to_corner_of_the_plot():
     assert points(line.parts[0]) == [(left, low), middle, (right, high)]
     assert [text for _, text in chart.x_ticks] == ["1", "2", "3"]  # epochs have no halves
     assert chart.x_ticks[1][0] == middle[0]
-    assert chart.y_ticks[-1] == (high, "1")
+    assert chart.y_ticks[-1] == (high, "1.0")
     assert line.marks[2][2] == "one, epoch 3: 1"
     assert "one from 0 to 1" in chart.told
 
@@ -69,11 +93,14 @@ def test_single_numbers_stand_in_the_middle():
     assert chart.lines[0].marks[0][:2] == ((LEFT + WIDTH - RIGHT) / 2, (TOP + HEIGHT - BOTTOM) / 2)
 
 
-def test_many_points_have_no_markers_and_many_lines_differ():
+def test_of_many_points_a_few_are_marked_and_many_lines_differ():
     many = range(MOST_MARKS + 1)
     series = [Series(str(look), many, list(many), look=look) for look in range(2 * COLORS)]
     chart = line_chart([*series, Series("usual", many, list(many), yardstick=True)], **TEXTS)
-    assert not any(line.marks for line in chart.lines)
+    for line in chart.lines:
+        assert FEW_MARKS <= len(line.marks) <= FEW_MARKS + 2
+    assert chart.lines[0].marks[0][:2] != chart.lines[-1].marks[0][:2]
+    assert len(line_chart([Series("few", many[1:], list(many[1:]))], **TEXTS).lines[0].marks) == 40
     assert len({(line.color, line.marker) for line in chart.lines[:-1]}) == 2 * COLORS
     assert chart.lines[-1].color == GREY
 
@@ -85,8 +112,7 @@ def test_nothing_cannot_be_drawn():
 
 
 def test_bars_stand_on_the_axis_in_their_places():
-    texts = {**TEXTS, "text": "{:.0%}".format}
-    chart = bar_chart([0.0, 1.0, 0.5, 0.0], ["a", "b", "c", "d"], **texts)
+    chart = bar_chart([0.0, 1.0, 0.5, 0.0], ["a", "b", "c", "d"], **TEXTS)
     full, half = chart.bars  # none where the height is 0
     width = (WIDTH - RIGHT - LEFT) / 4
     assert (full.title, half.title) == ("b", "c")

@@ -60,7 +60,7 @@ def test_saliency_in_the_middle_stands_beside_a_uniform_map():
     (_, mass), (_, best) = said(explained=explained)
     assert "70% of the saliency" in mass
     assert "a uniform map would have 44%" in mass
-    assert best.startswith("Occlusion names the pixels")
+    assert best.startswith("Of all methods, Occlusion finds best which pixels matter")
     assert "0.10, in a random order 0.40" in best
     for each in methods.values():
         each["deletion_area"] = None

@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from minicnn.report.page.runs import compared_of, repeat_of, run_title, sentence_of
-from minicnn.report.run_files import Experiment
+from minicnn.report.page.render import _environment
+from minicnn.report.page.runs import compared_of, curves_of, repeat_of, run_title, sentence_of
+from minicnn.report.run_files import Experiment, RunFiles
 from minicnn.training.history import COLUMNS, History
 from minicnn.training.metrics import Scores
 
@@ -140,6 +141,32 @@ def test_effects_lie_on_their_side_of_zero():
     assert flat["effects"][0]["at"] == 50
 
 
+def test_effects_within_the_noise_are_called_so():
+    pytest.importorskip("jinja2")
+    sure = effect("augment", "flip", "none", 0.04)
+    unsure = effect("augment", "strong", "none", 0.01, clear=False)
+    page = _environment().from_string(
+        '{% import "macros.html" as show with context %}{% include "comparison.html" %}'
+    )
+    text = page.render(comparison=compared_of(ablated(sure, unsure)), told_above=True)
+    rows = text.split('<ul class="effects">')[1].split("</li>")
+    assert ["within the noise" in row for row in rows[:2]] == [False, True]
+
+
+def files_of(rows, metrics=None):
+    return RunFiles(Path("/nowhere"), {}, [History(rows)], None, metrics, {})
+
+
+def test_a_training_that_diverged_has_no_curve_of_the_loss():
+    nan = float("nan")
+    row = dict.fromkeys(COLUMNS, nan) | {"epoch": 1, "validation_accuracy": 0.2}
+    found = curves_of(files_of([row]))
+    assert [chart.title for chart in found["charts"]] == ["Accuracy"]
+    assert found["missing"] == ["loss"]
+    assert found["seconds"] == 0
+    assert curves_of(files_of([]))["charts"] == []
+
+
 def test_names_of_runs_are_written_for_people():
     assert run_title("normalize-none_augment-flip_seed-3") == "normalize none, augment flip, seed 3"
     assert run_title("avgpool_cnn") == "avgpool_cnn"
@@ -153,6 +180,17 @@ def test_the_command_stands_on_lines_that_can_be_copied():
     assert lines[1:] == ["  --out 'my runs/b' \\", "  --epochs 8 \\", "  --no-prefetch"]
     assert shlex.split(found["command"].replace("\\\n", " ")) == shlex.split(command)
     assert found["options"] == {"epochs": "8", "prefetch": "no"}
+
+
+def test_what_no_shell_would_read_stands_as_it_is():
+    assert repeat_of({"command": "python 'x", "options": {}})["command"] == "python 'x"
+
+
+def test_only_variables_that_are_set_are_listed():
+    machine = {"cores": 2, "byte_order": "little", "threads": {"A_B": None, "C_D": "1"}}
+    assert repeat_of({"machine": machine})["machine"] == {
+        "cores": 2, "byte order": "little", "C_D": "1"
+    }  # fmt: skip
 
 
 def test_options_are_written_as_what_they_are():

@@ -25,9 +25,11 @@ def test_numbers_are_written_with_true_signs_and_dashes_for_none():
     assert texts.percent(0.1234, 1) == "12.3%"
     assert texts.points(-0.0123) == f"{MINUS}1.2"
     assert texts.points(0.0123) == "+1.2"
+    assert texts.points(-0.0004) == "0.0"
     assert texts.decimal(-1.5) == f"{MINUS}1.500"
     assert texts.decimal(None) == "\N{EN DASH}"
     assert texts.short(0.000123456) == "0.000123"
+    assert [texts.short(value) for value in (24, 2.5, 123)] == ["24.0", "2.50", "123"]
 
 
 def test_an_epoch_without_validation_has_dashes():

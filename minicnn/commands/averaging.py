@@ -1,0 +1,58 @@
+"""What commands average a prediction over, and how they say so."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from minicnn.commands.arguments import Parser
+from minicnn.commands.train_data import evaluation_loader
+from minicnn.commands.train_options import Options
+from minicnn.data.face_dataset import FaceDataset
+from minicnn.training.ensemble import Views, mean_probabilities
+from minicnn.training.evaluation import predict
+from minicnn.zoo.network import Network
+
+__all__ = ["add_tta_option", "averaged", "averaged_text", "predicted_together"]
+
+
+def add_tta_option(parser: Parser) -> None:
+    """Add the option that switches test-time augmentation on."""
+    views = Views()
+    parser.add_argument(
+        "--tta",
+        action="store_true",
+        help=f"average over {len(views)} views of each image: in place and moved by two pixels, as "
+        "it is and mirrored (test-time augmentation)",
+    )
+
+
+def predicted_together(
+    networks: Sequence[Network], dataset: FaceDataset, options: Options, views: Views | None
+) -> np.ndarray:
+    """Return the mean probabilities of every image of a split, (N, K).
+
+    Each network gets the images by its own normalisation.
+    """
+    return mean_probabilities(
+        predict(network, evaluation_loader(dataset, options, network.normalization), tta=views)
+        for network in networks
+    )
+
+
+def averaged(networks: int, views: Views | None) -> dict[str, Any]:
+    """Return what is averaged, for JSON: the entry ``averaged``, or nothing where nothing is."""
+    if networks == 1 and views is None:
+        return {}
+    what = None if views is None else {"count": len(views), **views.to_dict()}
+    return {"averaged": {"networks": networks, "views": what}}
+
+
+def averaged_text(networks: int, views: Views | None) -> str:
+    """Return the same in words; an empty text where nothing is averaged."""
+    of_networks = [f"{networks} networks"] * (networks > 1)
+    of_views = [] if views is None else [f"{len(views)} views of each image"]
+    parts = " and ".join(of_networks + of_views)
+    return f"mean over {parts}" if parts else ""

@@ -1,0 +1,275 @@
+"""The options of a training run on a command line: their flags, and how they are read."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Collection, Sequence
+from typing import Any
+
+from minicnn import backend, zoo
+from minicnn.commands.arguments import Parser, above, at_least, between, path, share, whole
+from minicnn.commands.train_options import (
+    AUGMENTATIONS,
+    CLASS_WEIGHTS,
+    LEARNING_RATES,
+    NORMALIZATIONS,
+    SCHEDULES,
+    WITH_DRAWN_FACES,
+    Options,
+    Request,
+    command,
+    completed,
+)
+from minicnn.errors import OptionError
+
+__all__ = ["REQUEST", "add_options", "checked", "parse"]
+
+REQUEST = ("out", "resume", "overwrite", "quiet", "report")  # of a command line, not of a run
+
+
+def parse(arguments: Sequence[str] | None, program: str) -> Request:
+    """Read a command line.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        Those of the process by default.
+    program : str
+        What ``--help`` calls the program.
+
+    Raises
+    ------
+    OptionError
+        An option is unknown or has a value that is not possible.
+    """
+    given = vars(_parser(program).parse_args(arguments))
+    run = {name: given.pop(name) for name in REQUEST}
+    if run["resume"] and run["overwrite"]:
+        raise OptionError("--resume and --overwrite cannot be had together; choose one of them")
+    return Request(given, **run)
+
+
+def checked(stored: dict[str, Any]) -> dict[str, Any]:
+    """Return stored options with every value checked, as if they stood on a command line.
+
+    Raises
+    ------
+    OptionError
+        One has a value that is not possible.
+    """
+    values = completed(stored)
+    try:
+        words = command("", Options(**values), "-")
+    except AttributeError:
+        raise OptionError("an option is no text or number") from None
+    given = parse(words, "").given
+    return {**values, **{name: value for name, value in given.items() if name in values}}
+
+
+def _parser(program: str) -> Parser:
+    parser = Parser(
+        prog=program,
+        usage="%(prog)s [options]",
+        description="Train a network to tell the expressions of faces. Without --data it trains on "
+        "a built-in set of drawn faces, which are not real ones.",
+        argument_default=argparse.SUPPRESS,
+        examples=(
+            "--data fer2013.csv.gz --model avgpool_cnn --epochs 8 --out runs/b",
+            "--resume --out runs/b",
+        ),
+    )
+    add_options(parser)
+    return parser
+
+
+def add_options(parser: Parser, *, omit: Collection[str] = ()) -> None:
+    """Add the options of a training run to a parser without defaults, in groups.
+
+    Parameters
+    ----------
+    parser : Parser
+        With ``argument_default=argparse.SUPPRESS``.
+    omit : collection of str
+        Flags that it does not get, such as ``"--model"``.
+    """
+    _add_data_options(_adder(parser, "data", omit))
+    _add_training_options(_adder(parser, "model and training", omit))
+    _add_run_options(_adder(parser, "run", omit))
+
+
+def _adder(parser: Parser, title: str, omit: Collection[str]) -> Callable[..., None]:
+    group = parser.add_argument_group(title)
+
+    def add(flag: str, **settings: Any) -> None:
+        if flag not in omit:
+            group.add_argument(flag, **settings)
+
+    return add
+
+
+def _add_data_options(add: Callable[..., None]) -> None:
+    add(
+        "--data",
+        metavar="PATH",
+        type=path,
+        help="FER-2013: a csv (.gz), an archive or a folder of images",
+    )
+    add(
+        "--validation-fraction",
+        type=between(0, 1),
+        metavar="F",
+        help="share of the training images to validate on, where the data has no PublicTest or "
+        "validation images of its own (0.1)",
+    )
+    add("--limit", type=whole(1), metavar="N", help="use at most N images of each split")
+    add(
+        "--drop-duplicates",
+        action="store_true",
+        help="leave out training images that are blank, repeated, or in an evaluation split",
+    )
+    add(
+        "--normalize",
+        choices=NORMALIZATIONS,
+        help="mean 0 and deviation 1 of each pixel, of each image, of all grey values, or only "
+        f"scale to 0..1 ({Options.normalize})",
+    )
+    add(
+        "--augment",
+        choices=AUGMENTATIONS,
+        help="random changes of images: flips; mild, medium or strong rotations, shifts and zooms "
+        f"as well, which slow the training down and help long ones ({Options.augment})",
+    )
+    add(
+        "--no-augment",
+        dest="augment",
+        action="store_const",
+        const="none",
+        help="the same as --augment none",
+    )
+    add(
+        "--mixup",
+        type=at_least(0),
+        metavar="ALPHA",
+        help="mix each image and its label with another one, by shares from a Beta distribution "
+        "with ALPHA, such as 0.2 (0: not)",
+    )
+    add(
+        "--cutmix",
+        type=at_least(0),
+        metavar="ALPHA",
+        help="lay a piece of another image over each one, with its share of the label, such as 1; "
+        "with --mixup as well, each image has one of them (0: not)",
+    )
+    add(
+        "--erasing",
+        type=share,
+        metavar="P",
+        help="share of the images in which a rectangle becomes noise (0)",
+    )
+    add(
+        "--plain-tail",
+        type=whole(0),
+        metavar="N",
+        help="in the last N epochs images are flipped at most, not moved, mixed or erased (0)",
+    )
+
+
+def _add_training_options(add: Callable[..., None]) -> None:
+    add(
+        "--model",
+        choices=zoo.names(),
+        metavar="NAME",
+        help=f"one of {', '.join(zoo.names())} ({Options.model})",
+    )
+    add(
+        "--epochs",
+        type=whole(1),
+        metavar="N",
+        help=f"({Options.epochs}; with drawn faces {WITH_DRAWN_FACES['epochs']})",
+    )
+    add(
+        "--batch-size",
+        type=whole(1),
+        metavar="N",
+        help=f"({Options.batch_size}; with drawn faces {WITH_DRAWN_FACES['batch_size']})",
+    )
+    add("--optimizer", choices=tuple(LEARNING_RATES), help=f"({Options.optimizer})")
+    add(
+        "--learning-rate",
+        type=above(0),
+        metavar="X",
+        help="the highest one of the schedule ("
+        + ", ".join(f"{name} {rate:g}" for name, rate in LEARNING_RATES.items())
+        + "; a quarter of it for networks without batch norm)",
+    )
+    add(
+        "--weight-decay",
+        type=at_least(0),
+        metavar="X",
+        help=f"({Options.weight_decay} for adamw, else 0)",
+    )
+    add(
+        "--decay-all",
+        action="store_true",
+        help="let biases and the weights of normalisation decay as well",
+    )
+    add("--schedule", choices=SCHEDULES, help=f"of the learning rate ({Options.schedule})")
+    add("--label-smoothing", type=at_least(0, 1), metavar="X", help=f"({Options.label_smoothing})")
+    add(
+        "--class-weights",
+        choices=CLASS_WEIGHTS,
+        help="weight of each class in the loss: the same, inverse to its number of images, or to "
+        f"that number's square root ({Options.class_weights})",
+    )
+    add("--clip-norm", type=above(0), metavar="X", help="clip the gradients' norm (not clipped)")
+    add(
+        "--average",
+        type=between(0, 1),
+        metavar="D",
+        help="evaluate the moving average of the weights with decay D, such as 0.999 (none)",
+    )
+    add(
+        "--patience",
+        type=whole(1),
+        metavar="N",
+        help="stop when the validation loss has not improved for N epochs (never)",
+    )
+    add("--folds", type=whole(2), metavar="K", help="cross-validate on K stratified folds")
+    add(
+        "--seed",
+        type=whole(0),
+        metavar="S",
+        help=f"of weights, shuffling, dropout, augmentation and splits ({Options.seed})",
+    )
+
+
+def _add_run_options(add: Callable[..., None]) -> None:
+    add(
+        "--out",
+        metavar="DIR",
+        type=path,
+        default=None,
+        help="folder for all that is written (runs/NAME)",
+    )
+    add(
+        "--resume",
+        action="store_true",
+        default=False,
+        help="go on with the run in DIR, with its options; with more --epochs, prolong it",
+    )
+    add("--overwrite", action="store_true", default=False, help="replace the run in DIR")
+    add("--backend", choices=(*backend.NAMES, "auto"), help="(MINICNN_BACKEND, else numpy)")
+    add(
+        "--no-prefetch",
+        dest="prefetch",
+        action="store_false",
+        help="prepare each batch only when it is needed, without a thread",
+    )
+    add(
+        "--no-report",
+        dest="report",
+        action="store_false",
+        default=True,
+        help="do not write the page report.html at the end",
+    )
+    add("--quiet", action="store_true", default=False, help="print nothing but errors")

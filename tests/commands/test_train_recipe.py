@@ -1,0 +1,151 @@
+"""The recipe of a training run: mixtures, a plain tail, class weights, decay, the average."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from minicnn import zoo
+from minicnn.autograd import Tensor
+from minicnn.commands import train_fer, train_run
+from minicnn.commands.train_arguments import parse
+from minicnn.commands.train_options import BEFORE, merge
+from minicnn.data.face_dataset import FaceDataset
+from minicnn.training.checkpoint import read_checkpoint, write_checkpoint
+
+pytestmark = [pytest.mark.host, pytest.mark.usefixtures("no_figures")]
+
+FAST = ("--model", "plain_dnn", "--limit", "28", "--batch-size", "8", "--no-report", "--quiet")
+RICH = (
+    *("--augment", "medium", "--mixup", "0.4", "--cutmix", "1", "--erasing", "0.5"),
+    *("--plain-tail", "1", "--class-weights", "sqrt", "--label-smoothing", "0.1"),
+    *("--average", "0.9", "--model", "small_cnn", "--schedule", "constant"),
+)
+
+
+def run(*words, out):
+    return train_fer.main([*FAST, *map(str, words), "--out", str(out)])
+
+
+@pytest.mark.parametrize("batches", [2, 4, 6])  # within the first epoch, at its end, in the tail
+def test_a_run_with_mixtures_and_a_plain_tail_goes_on_to_the_same_bits(
+    tmp_path, stopped_after, batches
+):
+    words = (*RICH, "--epochs", "2")
+    assert run(*words, out=tmp_path / "whole") == 0
+    with stopped_after(batches):
+        assert run(*words, out=tmp_path / "run") == 130
+    assert run("--resume", "--model", "small_cnn", out=tmp_path / "run") == 0
+    for name in ("weights.safetensors", "metrics.json", "predictions.csv"):
+        one, other = ((tmp_path / folder / name).read_bytes() for folder in ("whole", "run"))
+        assert one == other
+
+
+def test_the_plain_tail_sees_whole_faces_with_labels_of_one_class(tmp_path, monkeypatch):
+    seen = []
+    step = train_run.Trainer._step
+
+    def watch(self, images, labels):
+        seen.append((self.epoch, labels.ndim))
+        step(self, images, labels)
+
+    monkeypatch.setattr(train_run.Trainer, "_step", watch)
+    assert run(*RICH, "--epochs", "3", out=tmp_path / "run") == 0
+    assert seen == [(0, 2)] * 4 + [(1, 2)] * 4 + [(2, 1)] * 4
+
+
+def test_folds_with_mixtures_and_a_plain_tail_go_on_to_the_same_bits(tmp_path, stopped_after):
+    words = (*RICH, "--epochs", "2", "--folds", "2")
+    assert run(*words, out=tmp_path / "whole") == 0
+    with stopped_after(3):  # two batches are an epoch
+        assert run(*words, out=tmp_path / "run") == 130
+    assert run("--resume", "--model", "small_cnn", out=tmp_path / "run") == 0
+    for name in ("metrics.json", "weights.safetensors"):
+        assert (tmp_path / "whole" / name).read_bytes() == (tmp_path / "run" / name).read_bytes()
+
+
+def test_a_prolonged_run_says_that_its_tail_moves(tmp_path, capsys):
+    out = tmp_path / "run"
+    assert run("--plain-tail", "1", "--epochs", "2", out=out) == 0
+    loud = [word for word in FAST if word != "--quiet"]
+    assert train_fer.main([*loud, "--resume", "--epochs", "3", "--out", str(out)]) == 0
+    assert "the plain tail is now the last 1 of 3 epochs, not of 2" in capsys.readouterr().out
+
+
+def forget(path, names):
+    """Make a run's files those of a program that had none of these options."""
+    config = json.loads((path / "config.json").read_text())
+    config["options"] = {k: v for k, v in config["options"].items() if k not in names}
+    (path / "config.json").write_text(json.dumps(config))
+    state = read_checkpoint(path / "checkpoint.safetensors")
+    for kind, values in state["callbacks"]:
+        if kind == "Identity":
+            for name in names:
+                values.pop(name)
+    write_checkpoint(path / "checkpoint.safetensors", state)
+
+
+def test_a_run_from_before_the_options_is_gone_on_with_as_it_was_begun(tmp_path, capsys):
+    words = ("--schedule", "constant", "--average", "0.9")
+    assert run(*words, "--decay-all", "--epochs", 4, out=tmp_path / "long") == 0
+    assert run(*words, "--epochs", 4, out=tmp_path / "new") == 0
+    assert run(*words, "--decay-all", "--epochs", 2, out=tmp_path / "old") == 0
+    forget(tmp_path / "old", BEFORE)
+    assert run("--resume", "--mixup", "0.5", out=tmp_path / "old") == 2
+    assert "--mixup 0.5: the run was begun with 0.0" in capsys.readouterr().err
+    assert run("--resume", "--epochs", 4, out=tmp_path / "old") == 0
+    long, old, new = (
+        read_checkpoint(tmp_path / name / "checkpoint.safetensors")["model"]
+        for name in ("long", "old", "new")
+    )
+    assert all((old[name] == long[name]).all() for name in long)
+    assert any((new[name] != long[name]).any() for name in long)
+
+
+def trainer_of(*words, labels=(0, 0, 0, 1)):
+    """Return the trainer that a command line asks for, of a small network."""
+    options = merge(parse(["--model", "small_cnn", *words], "train").given)
+    images = np.zeros((len(labels), 48, 48, 1), np.uint8)
+    train = FaceDataset(images, np.array(labels), np.arange(len(labels)).astype(str),
+                        np.full(len(labels), "train"))  # fmt: skip
+    model = zoo.build("small_cnn", num_classes=7, input_shape=(48, 48, 1), seed=0)
+    loss = train_run.make_loss(train, options)
+    return model, train_run.make_trainer(model, options, (), 4, loss)
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd", "rmsprop", "adagrad", "adadelta"])
+@pytest.mark.parametrize("schedule", ["one-cycle", "plateau"])
+def test_biases_and_norms_decay_only_if_asked_to(optimizer, schedule):
+    words = ("--optimizer", optimizer, "--weight-decay", "0.25", "--schedule", schedule)
+    model, trainer = trainer_of(*words)
+    decays = {
+        id(each): group["weight_decay"]
+        for group in trainer.optimizer.param_groups
+        for each in group["params"]
+    }
+    assert {name: decays[id(each)] for name, each in model.named_parameters()} == {
+        name: 0.25 if each.ndim > 1 else 0 for name, each in model.named_parameters()
+    }
+    _, trainer = trainer_of(*words, "--decay-all")
+    assert [group["weight_decay"] for group in trainer.optimizer.param_groups] == [0.25]
+
+
+def test_the_average_forgets_the_first_weights_soon():
+    _, trainer = trainer_of("--average", "0.999")
+    assert (trainer.average.decay, trainer.average.warmup) == (0.999, True)
+
+
+@pytest.mark.parametrize(("name", "ratio"), [("balanced", 3), ("sqrt", 3**0.5)])
+def test_class_weights_are_those_of_the_training_images(name, ratio):
+    _, trainer = trainer_of("--class-weights", name)
+    weight = trainer.loss.weight.numpy()
+    assert weight[1] / weight[0] == pytest.approx(ratio)
+    assert (3 * weight[0] + weight[1]) / 4 == pytest.approx(1)
+    logits = Tensor(np.random.default_rng(0).standard_normal((4, 7)).astype(np.float32))
+    logarithms = np.log(np.exp(logits.numpy()) / np.exp(logits.numpy()).sum(1, keepdims=True))
+    mixed = np.eye(7, dtype=np.float32)[[0, 0, 0, 1]] * 0.75 + np.eye(7, dtype=np.float32)[1] * 0.25
+    expected = -(mixed * weight * logarithms).sum() / 4
+    assert trainer.loss(logits, Tensor(mixed)).item() == pytest.approx(expected, rel=1e-5)
+    assert trainer_of()[1].loss.weight is None

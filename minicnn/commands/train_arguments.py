@@ -236,6 +236,11 @@ def _add_training_options(add: Callable[..., None]) -> None:
     )
     add("--folds", type=whole(2), metavar="K", help="cross-validate on K stratified folds")
     add(
+        "--tta",
+        action="store_true",
+        help="at the end, also score the mean over mirrored and moved views of each image",
+    )
+    add(
         "--seed",
         type=whole(0),
         metavar="S",

@@ -32,6 +32,7 @@ from minicnn.errors import OptionError
 from minicnn.files import write_json
 from minicnn.kernels import compiled
 from minicnn.random import Streams
+from minicnn.training.ensemble import Views
 from minicnn.training.interrupt import terminable
 
 __all__ = ["main", "train"]
@@ -218,6 +219,9 @@ def _report(result: Result, folder: RunFolder, split: str, say: Callable[[str], 
     say(f"best epoch: {result.best_epoch} of {len(result.history)}")
     for name, scores in result.scores.items():
         say(f"{name}: accuracy {scores.accuracy:.4f}, macro F1 {scores.macro_f1:.4f}")
+    for name, scores in result.scores_of_views.items():
+        say(f"{name}, mean of {len(Views())} views: accuracy {scores.accuracy:.4f}, "
+            f"macro F1 {scores.macro_f1:.4f}")  # fmt: skip
     say(f"predictions are of the {split} split; everything is in {folder}")
 
 

@@ -60,12 +60,13 @@ class Options:
     average: float | None = None
     patience: int | None = None
     folds: int | None = None
+    tta: bool = False
     seed: int = 0
     backend: str = "numpy"
     prefetch: bool = True
 
 
-MAY_CHANGE = ("data", "epochs", "patience", "prefetch")
+MAY_CHANGE = ("data", "epochs", "patience", "tta", "prefetch")
 # What was done before there were these options, by which runs of that time are gone on with.
 BEFORE: dict[str, Any] = {
     "mixup": 0.0,
@@ -119,6 +120,10 @@ def merge(given: dict[str, Any], stored: dict[str, Any] | None = None) -> Option
         raise OptionError(
             f"--plain-tail {options.plain_tail}: the run has {options.epochs} epochs, and some of "
             "them must come before its tail"
+        )
+    if options.tta and options.folds is not None:
+        raise OptionError(
+            "--tta: not with --folds; evaluate the fold that you want with minicnn evaluate --tta"
         )
     return options
 

@@ -25,6 +25,7 @@ from minicnn.optim.optimizer import Parameters
 from minicnn.random import Streams
 from minicnn.report.figures import plot_confusion, plot_history
 from minicnn.training.callbacks import BestModel, Callback, Checkpoint, EarlyStopping, HistoryWriter
+from minicnn.training.ensemble import Views
 from minicnn.training.evaluation import predict, scores_of
 from minicnn.training.history import COLUMNS, History
 from minicnn.training.metrics import Scores
@@ -80,6 +81,8 @@ class Result:
         Of each split, by the best epoch's weights.
     scores : dict of str to Scores
         Of each split that has labels.
+    scores_of_views : dict of str to Scores
+        The same but of "train", where the mean over each image's views was asked for.
     """
 
     history: History
@@ -87,6 +90,7 @@ class Result:
     stop_reason: str | None
     probabilities: dict[str, np.ndarray]
     scores: dict[str, Scores]
+    scores_of_views: dict[str, Scores]
 
 
 def train_faces(
@@ -153,8 +157,18 @@ def train_faces(
     probabilities = {
         name: predicted(model, part, options, normalization) for name, part in splits.items()
     }
+    of_views = {}
+    if options.tta:
+        held_back = {name: part for name, part in splits.items() if name != "train"}
+        of_views = _scores(
+            held_back,
+            {
+                name: predicted(model, part, options, normalization, tta=True)
+                for name, part in held_back.items()
+            },
+        )
     scores = _scores(splits, probabilities)
-    return Result(trainer.history, best.epoch, trainer.stop_reason, probabilities, scores)
+    return Result(trainer.history, best.epoch, trainer.stop_reason, probabilities, scores, of_views)
 
 
 def make_loss(train: FaceDataset, options: Options) -> CrossEntropyLoss:
@@ -224,10 +238,15 @@ def make_schedule(
 
 
 def predicted(
-    model: Module, dataset: FaceDataset, options: Options, normalization: Normalization | None
+    model: Module,
+    dataset: FaceDataset,
+    options: Options,
+    normalization: Normalization | None,
+    *,
+    tta: bool = False,
 ) -> np.ndarray:
-    """Return the probabilities of every image of a split, (N, K)."""
-    return predict(model, evaluation_loader(dataset, options, normalization))
+    """Return the probabilities of every image of a split, (N, K), or their means over its views."""
+    return predict(model, evaluation_loader(dataset, options, normalization), tta=tta)
 
 
 def _scores(
@@ -264,7 +283,7 @@ def write_outputs(faces: Faces, folder: RunFolder, options: Options, result: Res
         best_epoch=result.best_epoch,
         what="validation" if source in ("train", "validation") else f"validation ({source})",
     )
-    content = {
+    content: dict[str, Any] = {
         "model": options.model,
         "epochs": len(result.history),
         "best_epoch": result.best_epoch,
@@ -273,6 +292,11 @@ def write_outputs(faces: Faces, folder: RunFolder, options: Options, result: Res
         "validation_source": faces.validation_source,
         "splits": {name: scores.to_dict(names) for name, scores in result.scores.items()},
     }
+    if options.tta:
+        content["views"] = Views().to_dict()
+        content["splits_of_views"] = {
+            name: scores.to_dict(names) for name, scores in result.scores_of_views.items()
+        }
     write_json(folder.metrics, content)
     return split
 

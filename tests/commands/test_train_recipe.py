@@ -11,9 +11,11 @@ from minicnn import zoo
 from minicnn.autograd import Tensor
 from minicnn.commands import train_fer, train_run
 from minicnn.commands.train_arguments import parse
+from minicnn.commands.train_data import load_faces
 from minicnn.commands.train_options import BEFORE, merge
 from minicnn.data.face_dataset import FaceDataset
 from minicnn.training.checkpoint import read_checkpoint, write_checkpoint
+from minicnn.training.evaluation import evaluate
 
 pytestmark = [pytest.mark.host, pytest.mark.usefixtures("no_figures")]
 
@@ -149,3 +151,35 @@ def test_class_weights_are_those_of_the_training_images(name, ratio):
     expected = -(mixed * weight * logarithms).sum() / 4
     assert trainer.loss(logits, Tensor(mixed)).item() == pytest.approx(expected, rel=1e-5)
     assert trainer_of()[1].loss.weight is None
+
+
+def test_views_are_scored_beside_the_images_and_change_nothing_else(tmp_path):
+    assert run("--epochs", "1", out=tmp_path / "plain") == 0
+    assert run("--epochs", "1", "--tta", out=tmp_path / "views") == 0
+    plain, views = (
+        json.loads((tmp_path / folder / "metrics.json").read_text())
+        for folder in ("plain", "views")
+    )
+    assert views.pop("views")["flip"] is True
+    of_views = views.pop("splits_of_views")
+    assert views == plain
+    network = zoo.load(tmp_path / "views" / "weights.safetensors")
+    options = merge({"limit": 28, "tta": True})
+    part = train_run.evaluation_loader(
+        load_faces(options).require_validation(), options, network.normalization
+    )
+    expected = evaluate(network, part, tta=True)
+    assert of_views.keys() == {"validation"}
+    assert of_views["validation"]["confusion_matrix"] == expected.confusion.tolist()
+    assert of_views["validation"] != plain["splits"]["validation"]
+
+
+def test_views_are_refused_with_folds(tmp_path, capsys):
+    assert run("--tta", "--folds", "2", out=tmp_path / "run") == 2
+    assert "--tta: not with --folds" in capsys.readouterr().err
+
+
+def test_views_may_be_asked_for_on_resume(tmp_path):
+    assert run("--epochs", "1", out=tmp_path / "run") == 0
+    assert run("--epochs", "2", "--resume", "--tta", out=tmp_path / "run") == 0
+    assert "splits_of_views" in json.loads((tmp_path / "run" / "metrics.json").read_text())

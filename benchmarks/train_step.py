@@ -48,6 +48,7 @@ class System(NamedTuple):
 
 
 SYSTEMS = {
+    "residual_cnn": System("", 64, 64),
     "deep_vgg": System("A", 128, 64),
     "avgpool_cnn": System("B", 128, 128),
     "avgpool_dnn": System("B", 128, 128),

@@ -17,6 +17,7 @@ ATTRIBUTES: dict[type[nn.Module], tuple[str, ...]] = {
     nn.Conv2d: ("in_channels", "out_channels", *POOL),
     nn.Dropout: ("p",),
     nn.Flatten: (),
+    nn.GlobalAvgPool2d: (),
     nn.LeakyReLU: ("negative_slope",),
     nn.Linear: ("in_features", "out_features"),
     nn.MaxPool2d: POOL,
@@ -60,6 +61,9 @@ def describe(model: nn.Sequential) -> list[dict[str, Any]]:
 
 def _describe(layer: nn.Module) -> dict[str, Any]:
     kind = type(layer)
+    if isinstance(layer, nn.Residual) and isinstance(layer.body, nn.Sequential):
+        if layer.shortcut is None:
+            return {"kind": "Residual", "body": describe(layer.body)}
     unusual = [name for name, value in USUAL.items() if getattr(layer, name, value) != value]
     bias = getattr(layer, "bias", True) is not None
     if kind not in ATTRIBUTES or unusual or not bias:

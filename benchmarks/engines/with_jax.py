@@ -35,8 +35,11 @@ def train_step(
     return step
 
 
-def _values(rng: np.random.Generator, kind: str, **options: Any) -> tuple[dict, dict]:
+def _values(rng: np.random.Generator, kind: str, **options: Any) -> tuple[Any, Any]:
     # What a layer learns, and what it keeps besides.
+    if kind == "Residual":
+        pairs = [_values(rng, **layer) for layer in options["body"]]
+        return [learned for learned, _ in pairs], [kept for _, kept in pairs]
     if kind in ("BatchNorm1d", "BatchNorm2d"):
         zeros, ones = np.zeros(options["num_features"], "f"), np.ones(options["num_features"], "f")
         learned, kept = {"weight": ones, "bias": zeros}, {"mean": zeros, "variance": ones}
@@ -78,7 +81,12 @@ def _forward(layers: Layers, weights: Arrays, statistics: Arrays, x: Any, key: A
     return x, kept
 
 
-def _layer(x: Any, w: dict, kept: dict, key: Any, *, kind: str, **options: Any) -> Any:
+def _layer(x: Any, w: Any, kept: Any, key: Any, *, kind: str, **options: Any) -> Any:
+    if kind == "Residual":
+        y, kept = _forward(options["body"], w, kept, x, key)
+        return y + x, kept
+    if kind == "GlobalAvgPool2d":
+        return x.mean((1, 2)), kept
     pads = [(size, size) for size in options.get("padding", ())]
     if kind == "Conv2d":
         names = ("NHWC", "HWIO", "NHWC")

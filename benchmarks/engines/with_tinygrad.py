@@ -34,6 +34,16 @@ def train_step(
     return step
 
 
+class _Residual:
+    """Adds what its layers give to what they are given."""
+
+    def __init__(self, body: Sequence[dict[str, Any]]) -> None:
+        self.body = [_layer(**layer) for layer in body]
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return x.sequential(self.body) + x
+
+
 def _layer(kind: str, **options: Any) -> Callable[[Tensor], Tensor]:
     if kind == "Conv2d":
         return nn.Conv2d(**options)
@@ -47,6 +57,10 @@ def _layer(kind: str, **options: Any) -> Callable[[Tensor], Tensor]:
         return lambda x: x.avg_pool2d(**options)
     if kind == "LeakyReLU":
         return lambda x: x.leaky_relu(options["negative_slope"])
+    if kind == "Residual":
+        return _Residual(options["body"])
+    if kind == "GlobalAvgPool2d":
+        return lambda x: x.mean((2, 3))
     if kind == "Dropout":
         return lambda x: x.dropout(options["p"])
     return {"ReLU": Tensor.relu, "Flatten": lambda x: x.flatten(1)}[kind]

@@ -18,6 +18,29 @@ OPERATIONS: dict[str, Callable[..., torch.Tensor]] = {
 }
 
 
+class Residual(nn.Module):
+    """Adds what its layers give to what they are given."""
+
+    def __init__(self, body: Sequence[dict[str, Any]]) -> None:
+        super().__init__()
+        self.body = build(body)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Map x to a tensor of its shape."""
+        return self.body(x) + x
+
+
+class GlobalAvgPool2d(nn.Module):
+    """The mean of each channel."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Map images to vectors."""
+        return x.mean((2, 3))
+
+
+OWN = {"Residual": Residual, "GlobalAvgPool2d": GlobalAvgPool2d}  # which PyTorch does not have
+
+
 def build(layers: Sequence[dict[str, Any]]) -> nn.Sequential:
     """Build the network that :func:`benchmarks.translation.describe` has described."""
     return nn.Sequential(*map(_layer, layers))
@@ -25,7 +48,8 @@ def build(layers: Sequence[dict[str, Any]]) -> nn.Sequential:
 
 def _layer(described: dict[str, Any]) -> nn.Module:
     options = {name: value for name, value in described.items() if name != "kind"}
-    return getattr(nn, described["kind"])(**options)
+    kind = described["kind"]
+    return (OWN.get(kind) or getattr(nn, kind))(**options)
 
 
 def channels_first(images: np.ndarray, channels_last: bool) -> torch.Tensor:

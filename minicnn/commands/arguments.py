@@ -10,7 +10,17 @@ from typing import Any, NoReturn
 
 from minicnn.errors import OptionError
 
-__all__ = ["Parser", "above", "at_least", "between", "path", "share", "sizes", "whole"]
+__all__ = [
+    "Parser",
+    "above",
+    "at_least",
+    "between",
+    "or_none",
+    "path",
+    "share",
+    "sizes",
+    "whole",
+]
 
 
 class Parser(argparse.ArgumentParser):
@@ -102,6 +112,11 @@ def above(low: float) -> Callable[[str], float]:
 def between(low: float, high: float) -> Callable[[str], float]:
     """Return a converter to numbers between two others, neither of them included."""
     return lambda text: _real(text, lambda x: low < x < high, f"between {low} and {high}")
+
+
+def or_none(convert: Callable[[str], float]) -> Callable[[str], float | None]:
+    """Return a converter that also takes the word none."""
+    return lambda text: None if text == "none" else convert(text)
 
 
 def share(text: str) -> float:

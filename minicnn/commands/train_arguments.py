@@ -7,12 +7,22 @@ from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from minicnn import backend, zoo
-from minicnn.commands.arguments import Parser, above, at_least, between, path, share, whole
+from minicnn.commands.arguments import (
+    Parser,
+    above,
+    at_least,
+    between,
+    or_none,
+    path,
+    share,
+    whole,
+)
 from minicnn.commands.train_options import (
     AUGMENTATIONS,
     CLASS_WEIGHTS,
     LEARNING_RATES,
     NORMALIZATIONS,
+    RECIPES,
     SCHEDULES,
     WITH_DRAWN_FACES,
     Options,
@@ -97,6 +107,18 @@ def add_options(parser: Parser, *, omit: Collection[str] = ()) -> None:
     _add_run_options(_adder(parser, "run", omit))
 
 
+def _defaults(name: str) -> str:
+    # In brackets: that of most networks, and those of the networks that have recipes.
+    own = [f"{model} {_word(recipe[name])}" for model, recipe in RECIPES.items() if name in recipe]
+    return f" ({', '.join([_word(getattr(Options, name)), *own])})"
+
+
+def _word(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "none" if value is None else str(value)
+
+
 def _adder(parser: Parser, title: str, omit: Collection[str]) -> Callable[..., None]:
     group = parser.add_argument_group(title)
 
@@ -124,8 +146,9 @@ def _add_data_options(add: Callable[..., None]) -> None:
     add("--limit", type=whole(1), metavar="N", help="use at most N images of each split")
     add(
         "--drop-duplicates",
-        action="store_true",
-        help="leave out training images that are blank, repeated, or in an evaluation split",
+        action=argparse.BooleanOptionalAction,
+        help="leave out training images that are blank, repeated, or in an evaluation split"
+        f"{_defaults('drop_duplicates')}",
     )
     add(
         "--normalize",
@@ -137,7 +160,7 @@ def _add_data_options(add: Callable[..., None]) -> None:
         "--augment",
         choices=AUGMENTATIONS,
         help="random changes of images: flips; mild, medium or strong rotations, shifts and zooms "
-        f"as well, which slow the training down and help long ones ({Options.augment})",
+        f"as well, which slow the training down and help long ones{_defaults('augment')}",
     )
     add(
         "--no-augment",
@@ -164,7 +187,7 @@ def _add_data_options(add: Callable[..., None]) -> None:
         "--erasing",
         type=share,
         metavar="P",
-        help="share of the images in which a rectangle becomes noise (0)",
+        help=f"share of the images in which a rectangle becomes noise{_defaults('erasing')}",
     )
     add(
         "--plain-tail",
@@ -185,7 +208,7 @@ def _add_training_options(add: Callable[..., None]) -> None:
         "--epochs",
         type=whole(1),
         metavar="N",
-        help=f"({Options.epochs}; with drawn faces {WITH_DRAWN_FACES['epochs']})",
+        help=f"{_defaults('epochs')}; with drawn faces {WITH_DRAWN_FACES['epochs']}",
     )
     add(
         "--batch-size",
@@ -206,7 +229,7 @@ def _add_training_options(add: Callable[..., None]) -> None:
         "--weight-decay",
         type=at_least(0),
         metavar="X",
-        help=f"({Options.weight_decay} for adamw, else 0)",
+        help=f"for adamw{_defaults('weight_decay')}; else 0",
     )
     add(
         "--decay-all",
@@ -214,7 +237,12 @@ def _add_training_options(add: Callable[..., None]) -> None:
         help="let biases and the weights of normalisation decay as well",
     )
     add("--schedule", choices=SCHEDULES, help=f"of the learning rate ({Options.schedule})")
-    add("--label-smoothing", type=at_least(0, 1), metavar="X", help=f"({Options.label_smoothing})")
+    add(
+        "--label-smoothing",
+        type=at_least(0, 1),
+        metavar="X",
+        help=f"share of the labels that goes to all classes alike{_defaults('label_smoothing')}",
+    )
     add(
         "--class-weights",
         choices=CLASS_WEIGHTS,
@@ -224,9 +252,10 @@ def _add_training_options(add: Callable[..., None]) -> None:
     add("--clip-norm", type=above(0), metavar="X", help="clip the gradients' norm (not clipped)")
     add(
         "--average",
-        type=between(0, 1),
+        type=or_none(between(0, 1)),
         metavar="D",
-        help="evaluate the moving average of the weights with decay D, such as 0.999 (none)",
+        help="evaluate the moving average of the weights with decay D, or that of the last step: "
+        f"none{_defaults('average')}",
     )
     add(
         "--patience",

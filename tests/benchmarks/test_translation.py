@@ -28,6 +28,7 @@ pytestmark = pytest.mark.host
         nn.AvgPool2d(2, count_include_pad=False),
         nn.BatchNorm2d(3, affine=False),
         nn.GELU(),
+        nn.Residual(nn.Sequential(nn.ReLU()), nn.ReLU()),
     ],
     ids=repr,
 )
@@ -50,7 +51,7 @@ def test_a_description_survives_json():
 
 
 @pytest.mark.oracle
-@pytest.mark.parametrize("name", ["avgpool_cnn", "avgpool_dnn", "vgg16_bn"])
+@pytest.mark.parametrize("name", ["residual_cnn", "avgpool_cnn", "avgpool_dnn", "vgg16_bn"])
 def test_both_networks_learn_the_same_number_of_parameters(name):
     from benchmarks.engines.with_torch import build
 
@@ -70,6 +71,9 @@ def test_both_networks_give_the_same_outputs_with_the_same_weights(training, rng
         nn.Conv2d(1, 4, 5, padding="same", rng=0),
         nn.LeakyReLU(0.3),
         nn.BatchNorm2d(4, eps=1e-3, momentum=0.01),
+        nn.Residual(
+            nn.Sequential(nn.Conv2d(4, 4, 3, padding="same", rng=4), nn.ReLU(), nn.BatchNorm2d(4))
+        ),
         nn.MaxPool2d(2),
         nn.Conv2d(4, 6, 3, stride=2, padding=(0, 1), rng=1),
         nn.ReLU(),
@@ -90,12 +94,25 @@ def test_both_networks_give_the_same_outputs_with_the_same_weights(training, rng
     np.testing.assert_allclose(ours, theirs, atol=1e-4)
 
 
+@pytest.mark.oracle
+def test_both_average_the_same_pixels(rng):
+    from benchmarks.engines.with_torch import build, channels_first
+
+    model = nn.Sequential(nn.GlobalAvgPool2d())
+    images = rng.standard_normal((2, 3, 4, 5), np.float32)
+    theirs = build(describe(model))(channels_first(images, channels_last=False))
+    np.testing.assert_allclose(model(minicnn.tensor(images)).numpy(), theirs.numpy(), atol=1e-6)
+
+
 def copy_weights(model: Any, network: Any) -> None:
     """Give PyTorch's network our weights, its axes and the order of flattened pixels minded."""
     import torch
 
     channels = None  # of the images that were flattened
     for ours, theirs in zip(model, network, strict=True):
+        if isinstance(ours, nn.Residual):
+            copy_weights(ours.body, theirs.body)
+            continue
         values = {name: each.numpy() for name, each in ours.named_parameters()}
         if isinstance(ours, nn.Conv2d):
             channels = ours.out_channels

@@ -8,7 +8,7 @@ from dataclasses import asdict
 import pytest
 
 from minicnn.commands.train_arguments import checked, parse
-from minicnn.commands.train_options import BEFORE, Options, command, merge
+from minicnn.commands.train_options import BEFORE, RECIPES, Options, command, merge
 from minicnn.errors import OptionError
 
 pytestmark = pytest.mark.host
@@ -18,9 +18,24 @@ def options(*words):
     return merge(parse(words, "train").given)
 
 
-def test_without_arguments_the_defaults_hold():
-    assert options() == Options(epochs=5, batch_size=32)
-    assert options("--data", "faces.csv").epochs == Options.epochs == 8
+def test_without_arguments_the_recipe_of_the_default_network_holds():
+    recipe = RECIPES[Options.model]
+    assert options("--data", "faces.csv") == Options(data="faces.csv", **recipe)
+    assert options() == Options(**{**recipe, "epochs": 5, "batch_size": 32})
+
+
+def test_networks_without_a_recipe_have_the_defaults():
+    found = options("--data", "faces.csv", "--model", "avgpool_cnn")
+    assert found == Options(data="faces.csv", model="avgpool_cnn")
+    assert (found.epochs, found.average, found.drop_duplicates) == (8, None, False)
+
+
+def test_what_is_named_goes_before_the_recipe_also_in_the_command_that_repeats_it():
+    words = ("--no-drop-duplicates", "--average", "none", "--augment", "flip", "--erasing", "0")
+    found = options("--data", "faces.csv", *words)
+    assert (found.drop_duplicates, found.average, found.augment) == (False, None, "flip")
+    assert merge(parse(command("", found, "-"), "train").given) == found
+    assert options("--optimizer", "sgd").weight_decay == 0
 
 
 def test_learning_rate_and_weight_decay_follow_the_optimizer_unless_named():
@@ -108,7 +123,7 @@ def test_what_would_make_it_another_run_is_refused_with_both_values(given, messa
 
 
 def test_a_run_from_before_an_option_goes_on_as_it_was_begun():
-    stored = asdict(options("--seed", "3"))
+    stored = asdict(options("--model", "small_cnn", "--seed", "3"))
     old = {name: value for name, value in stored.items() if name not in BEFORE}
     assert len(old) < len(stored)
     for found in (merge({}, old), Options(**checked(old))):

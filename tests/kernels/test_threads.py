@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -63,6 +65,58 @@ def test_an_error_in_a_part_is_raised_after_the_others_are_done(wrong):
         threads.parallel(work, [0, 1])
     assert done == [1 - wrong]
     assert threads.parallel(abs, [-1, -2]) == [1, 2]  # the pool goes on working
+
+
+@pytest.mark.parametrize("count", [2, 3, 7])
+def test_errors_of_several_parts_leave_nothing_for_the_next_call(count):
+    def work(part):
+        raise ValueError(f"part {part}")
+
+    with pytest.raises(ValueError, match="part 0"):
+        threads.parallel(work, list(range(count)))
+    assert threads.parallel(abs, [-1] * count) == [1] * count
+
+
+def test_threads_that_call_at_the_same_time_all_get_their_own_results():
+    found = {}
+
+    def call(number):
+        found[number] = [
+            threads.parallel(lambda part: (number, part), [0, 1, 2]) for _ in range(200)
+        ]
+
+    callers = [threading.Thread(target=call, args=(number,)) for number in range(4)]
+    for each in callers:
+        each.start()
+    for each in callers:
+        each.join()
+    assert found == {n: [[(n, 0), (n, 1), (n, 2)]] * 200 for n in range(4)}
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="the system has no timer")
+def test_an_interruption_waits_for_the_parts_under_way():
+    if threads.thread_count() < 2:
+        pytest.skip("there is one thread only")
+    ended = []
+
+    def work(part):
+        if part:
+            time.sleep(0.3)
+            ended.append(part)
+
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.1)
+        with pytest.raises(KeyboardInterrupt):
+            threads.parallel(work, [0, 1])
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert ended == [1]
+    assert threads.parallel(abs, [-1, -2]) == [1, 2]
 
 
 def run(code: str, **environment: str) -> str:

@@ -16,6 +16,7 @@ from minicnn.data.augment import Augmentation
 from minicnn.data.augmentation_schedule import AugmentationSchedule
 from minicnn.data.normalize import Normalization
 from minicnn.errors import CheckpointError, DataError, DTypeError, OptionError, ShapeError
+from minicnn.kernels.threads import stay_alone
 from minicnn.random import generator, generator_state, set_generator_state
 
 __all__ = ["DataLoader"]
@@ -232,6 +233,7 @@ def _in_order(
     stop = threading.Event()
 
     def work() -> None:
+        stay_alone()
         try:
             for number in numbers:
                 if stop.is_set():

@@ -20,7 +20,7 @@ from threadpoolctl import ThreadpoolController
 from minicnn.errors import OptionError
 from minicnn.kernels.memory import keep_memory
 
-__all__ = ["ENVIRONMENT_VARIABLE", "limit_blas", "parallel", "split", "thread_count"]
+__all__ = ["ENVIRONMENT_VARIABLE", "limit_blas", "parallel", "split", "stay_alone", "thread_count"]
 
 ENVIRONMENT_VARIABLE = "MINICNN_THREADS"
 
@@ -176,6 +176,15 @@ def parallel(function: Callable[[Part], Result], parts: Sequence[Part]) -> list[
         return _shared(crew.workers[: len(parts) - 1], function, parts)
     finally:
         crew.free.release()
+
+
+def stay_alone() -> None:
+    """Let no call of this thread use other threads: for what works in the background.
+
+    Else it would have the workers when the thread that it works for needs them, and that one would
+    go on alone.
+    """
+    _thread.busy = True
 
 
 def _shared(

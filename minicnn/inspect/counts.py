@@ -9,7 +9,7 @@ from minicnn.autograd import Cost, Operation
 from minicnn.errors import OptionError, ShapeError
 from minicnn.kernels.sizes import conv_output_size, pair
 from minicnn.nn.options import divisible, positive
-from minicnn.ops.conv import Conv2d
+from minicnn.ops.conv_operations import Conv2d
 from minicnn.ops.pool import pool_padding
 
 __all__ = [

@@ -16,7 +16,7 @@ from minicnn.errors import DTypeError, OptionError
 from minicnn.kernels import halve as kernels
 from minicnn.ops.dropout import Dropout, draw_seed
 from minicnn.ops.norm import BatchNorm, batch_norm_gradients, fit, normalise_by, observer
-from minicnn.ops.pool import AvgPool2d, AvgPool2dGradient, MaxPool2d, MaxPool2dGradient
+from minicnn.ops.pool_operations import AvgPool2d, AvgPool2dGradient, MaxPool2d, MaxPool2dGradient
 from minicnn.ops.standardize import OfFloats
 
 __all__ = ["batch_norm_halve", "halve"]

@@ -8,11 +8,10 @@ from typing import Any
 import numpy as np
 
 from minicnn.commands.arguments import Parser
-from minicnn.commands.train_data import evaluation_loader
 from minicnn.commands.train_options import Options
+from minicnn.commands.train_run import predicted
 from minicnn.data.face_dataset import FaceDataset
 from minicnn.training.ensemble import Views, mean_probabilities
-from minicnn.training.evaluation import predict
 from minicnn.zoo.network import Network
 
 __all__ = ["add_tta_option", "averaged", "averaged_text", "predicted_together"]
@@ -37,7 +36,7 @@ def predicted_together(
     Each network gets the images by its own normalisation.
     """
     return mean_probabilities(
-        predict(network, evaluation_loader(dataset, options, network.normalization), tta=views)
+        predicted(network, dataset, options, network.normalization, tta=views)
         for network in networks
     )
 

@@ -25,7 +25,7 @@ from minicnn.commands.run_folder import RunFolder, versions
 from minicnn.commands.tables import write_csv
 from minicnn.commands.train_data import Faces, load_faces
 from minicnn.commands.train_fer import train
-from minicnn.commands.train_options import Options, Request, flag, merge
+from minicnn.commands.train_options import Options, Request, merge, words_of
 from minicnn.commands.trained_run import refuse_other_data, stored_options
 from minicnn.errors import OptionError
 from minicnn.files import atomic_write, write_json
@@ -163,11 +163,8 @@ def _words(plan: Plan) -> list[str]:
     # The command line that repeats the experiment.
     words = [*plan.program.split(), "--out", str(plan.out)]
     for name, value in {**plan.settings, **plan.given}.items():
-        if isinstance(value, bool):
-            words.append(flag(name))  # each is a switch that was thrown
-        elif value is not None:
-            words += [flag(name), ",".join(value) if isinstance(value, list) else str(value)]
-    return words
+        words += words_of(name, ",".join(value) if isinstance(value, list) else value)
+    return words if plan.report else [*words, "--no-report"]
 
 
 def _finished(name: str, folder: RunFolder) -> Finished:

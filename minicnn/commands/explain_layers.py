@@ -41,6 +41,7 @@ def explain_network(
             range(len(chosen.part.class_names)),
             rng=streams["ascent: classes"],
             steps=settings.steps,
+            batch_size=settings.batch_size,
             **CLASS_ASCENT,
         )
         found["classes/pictures"] = backend.to_numpy(ascent.images)
@@ -68,6 +69,7 @@ def _explain_layer(
             range(count),
             rng=streams[f"ascent: {layer}"],
             steps=settings.steps,
+            batch_size=settings.batch_size,
             **FILTER_ASCENT,
         )
         found["ascent"] = backend.to_numpy(ascent.images)

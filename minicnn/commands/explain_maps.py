@@ -11,11 +11,11 @@ from minicnn import backend, explain
 from minicnn.commands.explaining import Chosen, Settings
 from minicnn.nn.activation import LeakyReLU, ReLU
 from minicnn.random import Streams
+from minicnn.report.explained import RANDOM
 from minicnn.zoo.network import Network
 
 __all__ = ["explain_faces"]
 
-RANDOM = "Random order"  # the methods are compared with it
 # The middle of a picture, a share of its height and of its width: in those of FER-2013 it holds
 # brows, eyes, nose and mouth.
 CENTRE = 2 / 3

@@ -147,5 +147,7 @@ def _whole_or_not(target: Path) -> Iterator[Path]:
             target.rename(old)
         temporary.rename(target)
     finally:
+        if old.exists() and not target.exists():  # broken off between the two renamings
+            old.rename(target)
         for rest in (temporary, old):
             shutil.rmtree(rest, ignore_errors=True)

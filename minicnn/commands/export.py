@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timezone
@@ -13,6 +12,7 @@ from minicnn import zoo
 from minicnn.commands.arguments import Parser, path
 from minicnn.commands.exits import guarded, refuse_existing
 from minicnn.commands.models import find_weights
+from minicnn.commands.run_folder import RunFolder
 from minicnn.errors import OptionError
 from minicnn.io.weights import read_weights, save_weights
 from minicnn.report.run_files import RunFiles, read_run
@@ -39,7 +39,7 @@ def _run(arguments: Sequence[str] | None, program: str) -> int:
     network = zoo.load(weights)  # refuses what does not fit the zoo
     arrays, metadata = read_weights(weights)
     training = dict(metadata.training)
-    if os.path.isdir(given["weights"]):
+    if weights == RunFolder(given["weights"]).weights:
         training |= _origin(read_run(given["weights"]))
     training["exported"] = datetime.now(timezone.utc).date().isoformat()
     dtype = "float16" if given["float16"] else None

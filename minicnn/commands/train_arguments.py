@@ -20,9 +20,9 @@ from minicnn.commands.arguments import (
 from minicnn.commands.train_options import (
     AUGMENTATIONS,
     CLASS_WEIGHTS,
+    DEFAULTS_OF_MODEL,
     LEARNING_RATES,
     NORMALIZATIONS,
-    RECIPES,
     SCHEDULES,
     WITH_DRAWN_FACES,
     Options,
@@ -109,8 +109,15 @@ def add_options(parser: Parser, *, omit: Collection[str] = ()) -> None:
 
 def _defaults(name: str) -> str:
     # In brackets: that of most networks, and those of the networks that have recipes.
-    own = [f"{model} {_word(recipe[name])}" for model, recipe in RECIPES.items() if name in recipe]
-    return f" ({', '.join([_word(getattr(Options, name)), *own])})"
+    own = [
+        f"{model} {_word(defaults[name])}"
+        for model, defaults in DEFAULTS_OF_MODEL.items()
+        if name in defaults
+    ]
+    text = ", ".join([_word(getattr(Options, name)), *own])
+    if name in WITH_DRAWN_FACES:
+        text += f"; with drawn faces {_word(WITH_DRAWN_FACES[name])}"
+    return f" ({text})"
 
 
 def _word(value: Any) -> str:
@@ -208,13 +215,13 @@ def _add_training_options(add: Callable[..., None]) -> None:
         "--epochs",
         type=whole(1),
         metavar="N",
-        help=f"{_defaults('epochs')}; with drawn faces {WITH_DRAWN_FACES['epochs']}",
+        help=_defaults("epochs").strip(),
     )
     add(
         "--batch-size",
         type=whole(1),
         metavar="N",
-        help=f"({Options.batch_size}; with drawn faces {WITH_DRAWN_FACES['batch_size']})",
+        help=_defaults("batch_size").strip(),
     )
     add("--optimizer", choices=tuple(LEARNING_RATES), help=f"({Options.optimizer})")
     add(

@@ -8,7 +8,7 @@ from typing import Any
 from minicnn import backend
 from minicnn.errors import OptionError
 
-__all__ = ["Options", "Request", "command", "completed", "flag", "merge"]
+__all__ = ["Options", "Request", "command", "completed", "flag", "merge", "words_of"]
 
 NORMALIZATIONS = ("pixel", "image", "global", "none")
 AUGMENTATIONS = ("flip", "mild", "medium", "strong", "none")
@@ -27,7 +27,7 @@ LEARNING_RATES = {
 WITHOUT_NORM = ("deep_vgg", "wide_cnn", "plain_dnn", "deep_dnn")
 # What is done unless it is named, and is not the default below. The network that was made for this
 # task has the recipe by which it was made; the others are trained for a while, to look at them.
-RECIPES: dict[str, dict[str, Any]] = {
+DEFAULTS_OF_MODEL: dict[str, dict[str, Any]] = {
     "residual_cnn": {
         "drop_duplicates": True,
         "augment": "medium",
@@ -40,7 +40,7 @@ RECIPES: dict[str, dict[str, Any]] = {
 }
 # Of drawn faces there are fewer, and the whole run shall take less than three minutes on two cores.
 WITH_DRAWN_FACES: dict[str, Any] = {
-    "epochs": 4,
+    "epochs": 3,
     "batch_size": 32,
     "augment": "flip",
     "erasing": 0.0,
@@ -167,8 +167,8 @@ def _complete(given: dict[str, Any], stored: dict[str, Any] | None) -> Options:
     model = given.get("model", Options.model)
     quarter = optimizer != "adadelta" and model in WITHOUT_NORM
     adaptive: dict[str, Any] = {
-        "weight_decay": Options.weight_decay,
-        **RECIPES.get(model, {}),
+        **DEFAULTS_OF_MODEL.get(model, {}),
+        **({"erasing": 0.0} if given.get("augment") == "none" else {}),
         "learning_rate": LEARNING_RATES[optimizer] * (0.25 if quarter else 1),
         **({} if optimizer == "adamw" else {"weight_decay": 0.0}),
         **({} if given.get("data") else WITH_DRAWN_FACES),
@@ -186,17 +186,21 @@ def command(program: str, options: Options, out: str) -> list[str]:
     """Return the command line that repeats a run with all its options, as a list of words."""
     words = [*program.split(), "--out", out]
     for name, value in asdict(options).items():
-        if name == "augment" and value == "none":
-            words.append("--no-augment")
-        elif name == "drop_duplicates":
-            words.append(flag(name) if value else "--no-drop-duplicates")
-        elif name == "average":
-            words += [flag(name), "none" if value is None else str(value)]
-        elif isinstance(value, bool):
-            words += [flag(name)] if value != getattr(Options, name) else []
-        elif value is not None:
-            words += [flag(name), str(value)]
+        words += words_of(name, value)
     return words
+
+
+def words_of(name: str, value: Any) -> list[str]:
+    """Return how an option is given on the command line; no words where it is the parser's own."""
+    if name == "augment" and value == "none":
+        return ["--no-augment"]
+    if name == "drop_duplicates":
+        return [flag(name) if value else "--no-drop-duplicates"]
+    if name == "average":
+        return [flag(name), "none" if value is None else str(value)]
+    if isinstance(value, bool):
+        return [flag(name)] if value != getattr(Options, name, False) else []
+    return [] if value is None else [flag(name), str(value)]
 
 
 def flag(name: str) -> str:

@@ -243,7 +243,7 @@ def predicted(
     options: Options,
     normalization: Normalization | None,
     *,
-    tta: bool = False,
+    tta: Views | bool | None = None,
 ) -> np.ndarray:
     """Return the probabilities of every image of a split, (N, K), or their means over its views."""
     return predict(model, evaluation_loader(dataset, options, normalization), tta=tta)

@@ -16,7 +16,9 @@ from minicnn.errors import DataError
 from minicnn.explain.curves import ScoreCurve
 from minicnn.files import atomic_write, write_json
 
-__all__ = ["Explanations"]
+__all__ = ["RANDOM", "Explanations"]
+
+RANDOM = "Random order"  # of pixels: the yardstick of the methods
 
 NUMBERS = "explanations.json"
 ARRAYS = "explanations.safetensors"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from minicnn.errors import OptionError, ShapeError
+from minicnn.report.explained import RANDOM
 from minicnn.report.figures import new_figure, require_matplotlib, save_figure
 from minicnn.report.panels import color_bar, draw_face, draw_map, draw_scores, require_shape
 
@@ -153,8 +154,8 @@ def plot_score_curves(
     Parameters
     ----------
     curves : mapping of str to (ScoreCurve, ScoreCurve)
-        By the method's name: deletion and insertion. Up to seven; an eighth, such as a random
-        order, is drawn in grey.
+        By the method's name: deletion and insertion. Up to seven; an eighth, and the random
+        order, are drawn in grey.
     path : str or os.PathLike
         The file to make or to replace.
     title : str
@@ -181,7 +182,7 @@ def plot_score_curves(
         order = sorted(curves, key=lambda name: curves[name][which].areas.mean())
         for name in order if which == 0 else order[::-1]:
             curve, number = curves[name][which], list(curves).index(name)
-            spare = number >= len(COLORS)
+            spare = name == RANDOM or number >= len(COLORS)
             axes.plot(
                 curve.fractions,
                 curve.scores.mean(axis=0),

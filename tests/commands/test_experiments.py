@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shlex
 
 import numpy as np
 import pytest
@@ -346,3 +347,17 @@ def test_system_a_is_what_is_ablated_by_default(capsys):
     assert "(deep_vgg)" in text
     assert "(none,pixel)" in text
     assert "(none,strong)" in text
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--no-drop-duplicates", "--average", "none", "--no-augment"),
+        ("--drop-duplicates", "--average", "0.9", "--decay-all", "--no-prefetch"),
+    ],
+)
+def test_the_stored_command_names_the_same_options(compare, tmp_path, words):
+    assert compare(*words)[0] == 0
+    named = shlex.split(read(tmp_path / "out" / "experiment.json")["command"])
+    assert set(words) <= set(named) and "--no-report" in named
+    assert ("--drop-duplicates" in named) == ("--drop-duplicates" in words)

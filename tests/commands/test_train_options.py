@@ -10,7 +10,7 @@ import pytest
 from minicnn.commands.train_arguments import checked, parse
 from minicnn.commands.train_options import (
     BEFORE,
-    RECIPES,
+    DEFAULTS_OF_MODEL,
     WITH_DRAWN_FACES,
     Options,
     command,
@@ -26,7 +26,7 @@ def options(*words):
 
 
 def test_without_arguments_the_recipe_of_the_default_network_holds():
-    recipe = RECIPES[Options.model]
+    recipe = DEFAULTS_OF_MODEL[Options.model]
     assert options("--data", "faces.csv") == Options(data="faces.csv", **recipe)
     assert options() == Options(**{**recipe, **WITH_DRAWN_FACES})
 
@@ -43,6 +43,12 @@ def test_what_is_named_goes_before_the_recipe_also_in_the_command_that_repeats_i
     assert (found.drop_duplicates, found.average, found.augment) == (False, None, "flip")
     assert merge(parse(command("", found, "-"), "train").given) == found
     assert options("--optimizer", "sgd").weight_decay == 0
+
+
+def test_without_augmentation_nothing_is_erased_unless_it_is_named():
+    assert options("--data", "faces.csv", "--no-augment").erasing == 0
+    assert options("--data", "faces.csv", "--no-augment", "--erasing", "0.5").erasing == 0.5
+    assert options("--data", "faces.csv", "--augment", "mild").erasing > 0
 
 
 def test_learning_rate_and_weight_decay_follow_the_optimizer_unless_named():

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from minicnn.report.explained import Explanations
+from minicnn.report.explained import RANDOM, Explanations
 from minicnn.report.page.charts import Chart, Series, line_chart
 from minicnn.report.page.pictures import contrasted, face_uri, map_uri
 from minicnn.report.page.results import scores_of_face
@@ -16,7 +16,6 @@ __all__ = ["explained_faces", "explained_layers"]
 
 LEVELS = "cividis"  # of feature maps: even in lightness, and the same to the colour-blind
 MOST = 64  # filters or maps
-RANDOM = "Random order"
 RAMP = np.linspace(0, 1, 64)[None]  # all colours of a map, side by side
 
 

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minicnn.inspect.table import Summary
+from minicnn.report.explained import RANDOM
 from minicnn.report.page.texts import duration
 from minicnn.training.metrics import Scores
 
@@ -117,12 +118,13 @@ def _explained(explained: dict[str, Any]) -> list[str]:
         for name, each in methods.items()
         if each["deletion_area"] is not None
     }
-    if areas:
+    random = areas.pop(RANDOM, None)  # the yardstick, no method
+    if areas and random is not None:
         best = min(areas, key=lambda name: areas[name])
         told.append(
             f"Of all methods, {best} finds best which pixels matter: while they are taken away, "
             f"the mean probability is {areas[best]:.2f}, in a random order "
-            f"{areas.get('Random order', 0):.2f}."
+            f"{random:.2f}."
         )
     return told
 

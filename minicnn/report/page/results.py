@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -56,17 +57,17 @@ class Evaluated:
     split: str
     source: str
 
-    @property
+    @functools.cached_property
     def labels(self) -> np.ndarray:
         """The true classes, of shape (N,)."""
         return self.faces.require_labels()
 
-    @property
+    @functools.cached_property
     def predicted(self) -> np.ndarray:
         """The classes with the highest probability, of shape (N,)."""
         return self.probabilities.argmax(axis=1)
 
-    @property
+    @functools.cached_property
     def confidence(self) -> np.ndarray:
         """Their probabilities, of shape (N,)."""
         return self.probabilities.max(axis=1)

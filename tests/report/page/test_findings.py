@@ -50,6 +50,19 @@ def test_confidence_is_compared_with_accuracy(confidence, word):
     assert "0.123" in text
 
 
+@pytest.mark.parametrize("of_random", [0.05, None])
+def test_the_random_order_is_never_named_as_the_best_method(of_random):
+    methods = {
+        "SmoothGrad": {"central_mass": 0.7, "deletion_area": 0.3},
+        "Occlusion": {"central_mass": 0.5, "deletion_area": 0.1},
+    }
+    if of_random is not None:
+        methods["Random order"] = {"central_mass": 0.4, "deletion_area": of_random}
+    found = said(explained={"methods": methods, "uniform": 0.44})
+    assert all("Random order finds" not in text for _, text in found)
+    assert any("Occlusion finds best" in text for _, text in found) == (of_random is not None)
+
+
 def test_saliency_in_the_middle_stands_beside_a_uniform_map():
     methods = {
         "SmoothGrad": {"central_mass": 0.7, "deletion_area": 0.3},

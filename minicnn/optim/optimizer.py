@@ -18,6 +18,14 @@ __all__ = ["Optimizer", "Parameters", "decayed"]
 
 Parameters = Iterable[Tensor] | Iterable[dict[str, Any]]
 
+# The running means of a gradient that stays 0, as that of a dead unit does, shrink to subnormal
+# numbers and remain there, and a CPU needs some hundred times as long for those: a step of Adam on
+# a dense layer whose units were dead by half took 8 ms instead of 0.9. So every so many steps what
+# is near them becomes 0. In between a mean shrinks by less than the margin (0.9**64 > 2**-10), and
+# so does its product with a learning rate. Beside eps**2 = 1e-16 what is cleared, 1e-32, is naught.
+_CLEAN_EVERY = 64
+_MARGIN = 2**20
+
 
 class Optimizer:
     """Base of the optimisers.
@@ -226,6 +234,10 @@ class Optimizer:
         self._workspaces.change(
             lambda parts: self.update(xp, group, step, parts), *flats, loop=loop
         )
+        if step % _CLEAN_EVERY == 0 and data.dtype != "float16":
+            least = _MARGIN * float(xp.finfo(data.dtype).tiny)
+            for flat_state in flats[2:]:
+                self._workspaces.change(lambda parts: _clean(xp, least, parts), flat_state)
         if not data.flags.c_contiguous:
             data[...] = flat.reshape(data.shape)
         parameter.mark_changed()
@@ -363,6 +375,11 @@ def decayed(xp: Any, g: Any, w: Any, weight_decay: float, out: Any) -> Any:
     xp.multiply(w, weight_decay, out=out)
     out += g
     return out
+
+
+def _clean(xp: Any, least: float, parts: Iterator[tuple]) -> None:
+    for array, scratch, _ in parts:
+        array *= xp.absolute(array, out=scratch) >= least
 
 
 def _as_json(value: Any) -> Any:

@@ -107,16 +107,44 @@ def test_step_neither_moves_anything_nor_waits_for_the_device(make: Make) -> Non
             optimizer.step()
 
 
+@each_optimizer
+def test_what_is_kept_for_gradients_that_stay_zero_never_becomes_subnormal(make: Make) -> None:
+    w = parameter(5, dtype="float32")
+    optimizer = make([w])
+    optimizer.param_groups[0]["weight_decay"] = 0.0
+    give_gradients([w])
+    optimizer.step()
+    w.grad = minicnn.tensor(np.zeros(5, np.float32))
+    tiny = np.finfo(np.float32).tiny
+    for _ in range(1100):
+        optimizer.step()
+        for name in optimizer.array_names(optimizer.param_groups[0]):
+            kept = np.abs(backend.to_numpy(optimizer.state[w][name]))
+            assert not np.any((kept > 0) & (kept < tiny)), name
+
+
+def test_what_is_kept_for_a_small_gradient_remains() -> None:
+    w = parameter(2, dtype="float32")
+    optimizer = Adam([w])
+    w.grad = minicnn.tensor(np.float32([1e-14, 1.0]))
+    for _ in range(64):
+        optimizer.step()
+    for name in ("exp_avg", "exp_avg_sq"):
+        assert backend.to_numpy(optimizer.state[w][name]).all()
+
+
 @pytest.mark.host
 @each_optimizer
 def test_step_allocates_no_array_of_a_parameters_size(make: Make) -> None:
     w = parameter(400_000, dtype="float32")
     give_gradients([w])
     optimizer = make([w])
-    optimizer.step()  # makes the state and the scratch memory
+    for _ in range(64):  # makes the state and the scratch memory
+        optimizer.step()
     tracemalloc.start()
     try:
-        optimizer.step()
+        for _ in range(64):  # in the last of them what has become too small is cleared
+            optimizer.step()
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()

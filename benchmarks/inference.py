@@ -55,7 +55,8 @@ def run(options: Options) -> dict[str, Any]:
                     for each, result in found.items()
                 }
             rows.append(row)
-            print(f"{name}: {row['latency_ms'].get(OURS, 0):.2f} ms for one image", flush=True)
+            times = [f"{LABELS[each]} {value:.2f}" for each, value in row["latency_ms"].items()]
+            print(f"{name}, ms for one image: {', '.join(times)}", flush=True)
     return {"rows": rows, "packages": packages(options.repeat)}
 
 

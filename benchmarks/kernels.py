@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from benchmarks.contenders import FLOAT32, OURS, find
-from benchmarks.contest import Contest, present
+from benchmarks.contest import Contender, Contest, present
 from benchmarks.options import Options
 from benchmarks.results import markdown, spread
 from benchmarks.statistics import ratio
@@ -39,12 +40,12 @@ def names() -> tuple[str, ...]:
 
 def run(options: Options) -> dict[str, Any]:
     """Measure minicnn and PyTorch's two layouts in turns."""
-    rows = []
-    with Contest(present(find((OURS, *FLOAT32)))) as contest:
+    rows, contenders = [], present(find((OURS, *FLOAT32)))
+    with Contest(contenders) as contest:
         for layer in LAYERS:
             if _name(*layer) in options.only:
                 rows.append(_row(contest, *layer, options=options))
-                print(f"{rows[-1]['layer']}: {rows[-1]['forward_minicnn_ms']:.1f} ms", flush=True)
+                print(_line(rows[-1], contenders), flush=True)
     return {"rows": rows}
 
 
@@ -60,10 +61,16 @@ def _row(
         found = contest.measure("convolution", data, work, repeat=options.repeat)
         row |= {f"{kind}_{each}_ms": found[each].median * 1e3 for each in found}
         layouts = [each for each in FLOAT32 if each in found]
-        if layouts:
+        if layouts and OURS in found:
             best = min(layouts, key=lambda each: found[each].median)
             row[f"{kind}_ratio"] = ratio(found[best].seconds, found[OURS].seconds)
     return row
+
+
+def _line(row: dict[str, Any], contenders: Sequence[Contender]) -> str:
+    keys = {each.label: f"forward_{each.name}_ms" for each in contenders}
+    times = [f"{label} {row[key]:.1f}" for label, key in keys.items() if key in row]
+    return f"{row['layer']}, ms forward: {', '.join(times)}"
 
 
 def table(result: dict[str, Any], *, brief: bool = False) -> str:
@@ -73,7 +80,7 @@ def table(result: dict[str, Any], *, brief: bool = False) -> str:
         layouts = [row.get(f"{kind}_{each}_ms") for each in FLOAT32]
         found = row.get(f"{kind}_ratio")
         best = min((each for each in layouts if each is not None), default=None)
-        return [row[f"{kind}_minicnn_ms"], best, spread(found)]
+        return [row.get(f"{kind}_minicnn_ms"), best, spread(found)]
 
     columns = ["layer", "direct GFLOP"]
     for kind in ("forward", "forward + backward"):

@@ -6,7 +6,7 @@ from typing import Any
 
 from benchmarks.contenders import OURS, find
 from benchmarks.contest import Contest, present
-from benchmarks.engines.with_minicnn import LOOPS, OPERATIONS
+from benchmarks.engines.with_minicnn import OPERATIONS
 from benchmarks.options import Options
 from benchmarks.results import markdown, spread
 from benchmarks.statistics import ratio
@@ -15,6 +15,7 @@ __all__ = ["REPEAT", "names", "run", "table"]
 
 REPEAT = 9
 COUNT = 10
+LOOPS = 1000  # operations in one repetition
 
 
 def names() -> tuple[str, ...]:
@@ -27,11 +28,11 @@ def run(options: Options) -> dict[str, Any]:
     data, rows = {"a": (COUNT,), "b": (COUNT,)}, []
     with Contest(present(find((OURS, "torch")))) as contest:
         for name in options.only:
-            work = {"operation": name}
+            work = {"operation": name, "loops": LOOPS}
             found = contest.measure("elementwise", data, work, repeat=options.repeat)
             row: dict[str, Any] = {"operation": name}
             row |= {f"{each}_us": found[each].median / LOOPS * 1e6 for each in found}
-            if "torch" in found:
+            if OURS in found and "torch" in found:
                 row["ratio"] = ratio(found[OURS].seconds, found["torch"].seconds)
             rows.append(row)
     return {"rows": rows}
@@ -44,7 +45,7 @@ def table(result: dict[str, Any], *, brief: bool = False) -> str:
         (
             [
                 row["operation"],
-                row["minicnn_us"],
+                row.get("minicnn_us"),
                 row.get("torch_us"),
                 spread(row.get("ratio")),
             ]

@@ -9,17 +9,16 @@ from typing import Any
 import numpy as np
 
 from minicnn.errors import OptionError
-from minicnn.files import atomic_write
-from minicnn.report.figures import require_matplotlib
+from minicnn.report.figures import COLORS, new_figure, require_matplotlib, save_figure
 
 __all__ = ["plot"]
 
-# By how a name begins: label, colour (Okabe and Ito's, told apart by the colour-blind), marker.
+# By how a name begins: label and marker.
 FAMILIES = {
-    "conv": ("convolutions", "#0072B2", "o"),
-    "linear matmul": ("products", "#D55E00", "s"),
-    "batch_norm standardize scale_shift avg_pool2d": ("norms, pooling", "#009E73", "^"),
-    "": ("all others", "#CC79A7", "x"),
+    "conv": ("convolutions", "o"),
+    "linear matmul": ("products", "s"),
+    "batch_norm standardize scale_shift avg_pool2d": ("norms, pooling", "^"),
+    "": ("all others", "x"),
 }
 
 
@@ -39,17 +38,13 @@ def plot(rows: Sequence[Mapping[str, Any]], ceilings: Mapping[str, float], path:
     except OptionError as error:
         print(f"left out: the roofline ({error})")
         return
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(8, 5), dpi=150, layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure(8, 5)
     axes = figure.subplots()
     shown = [row for row in rows if row["own_flops"]]
-    for family, (label, colour, marker) in FAMILIES.items():
+    for color, (family, (label, marker)) in zip(COLORS, FAMILIES.items(), strict=False):
         found = [row for row in shown if _family(row["operation"]) == family]
         x, y = [_intensity(row) for row in found], [row["own_gflops"] for row in found]
-        axes.plot(x, y, marker, color=colour, label=label, markersize=5, alpha=0.8)
+        axes.plot(x, y, marker, color=color, label=label, markersize=5, alpha=0.8)
     intensities = [_intensity(row) for row in shown] or [1.0]
     line = np.geomspace(min(intensities) / 2, max(*intensities, 100.0) * 2, 200)
     roof = np.minimum(ceilings["gemm"], line * ceilings["copy"])
@@ -65,8 +60,7 @@ def plot(rows: Sequence[Mapping[str, Any]], ceilings: Mapping[str, float], path:
     axes.grid(color="0.9", which="major")
     axes.set_axisbelow(True)
     axes.legend()
-    with atomic_write(path, "wb") as file:
-        figure.savefig(file, format="png", metadata={"Software": None})
+    save_figure(figure, path)
 
 
 def _intensity(row: Mapping[str, Any]) -> float:

@@ -10,7 +10,6 @@ import numpy as np
 import minicnn
 from minicnn import ops, optim, zoo
 
-LOOPS = 1000  # short operations in one repetition
 OPERATIONS: dict[str, Callable[..., Any]] = {
     "add": ops.add,
     "multiply": ops.multiply,
@@ -48,14 +47,16 @@ def predict(
     return run
 
 
-def elementwise(a: np.ndarray, b: np.ndarray, *, operation: str) -> Callable[[], object]:
+def elementwise(
+    a: np.ndarray, b: np.ndarray, *, operation: str, loops: int
+) -> Callable[[], object]:
     """Record one elementwise operation and pass back through it, many times."""
     inputs = [minicnn.tensor(array, requires_grad=True) for array in (a, b)]
     inputs = inputs[:1] if operation == "relu" else inputs
     function, gradient = OPERATIONS[operation], minicnn.tensor(np.ones_like(a))
 
     def run() -> None:
-        for _ in range(LOOPS):
+        for _ in range(loops):
             for x in inputs:
                 x.grad = None
             function(*inputs).backward(gradient)

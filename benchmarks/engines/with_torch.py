@@ -10,7 +10,6 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-LOOPS = 1000  # short operations in one repetition
 OPERATIONS: dict[str, Callable[..., torch.Tensor]] = {
     "add": torch.add,
     "multiply": torch.mul,
@@ -111,14 +110,16 @@ def predict(
     return run
 
 
-def elementwise(a: np.ndarray, b: np.ndarray, *, operation: str) -> Callable[[], object]:
+def elementwise(
+    a: np.ndarray, b: np.ndarray, *, operation: str, loops: int
+) -> Callable[[], object]:
     """Record one elementwise operation and pass back through it, many times."""
     inputs = [torch.from_numpy(array).requires_grad_() for array in (a, b)]
     inputs = inputs[:1] if operation == "relu" else inputs
     function, gradient = OPERATIONS[operation], torch.ones(a.shape)
 
     def run() -> None:
-        for _ in range(LOOPS):
+        for _ in range(loops):
             for x in inputs:
                 x.grad = None
             function(*inputs).backward(gradient)

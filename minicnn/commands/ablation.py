@@ -181,7 +181,10 @@ def _parser(program: str) -> Any:
         metavar="NAME",
         help=f"one of {', '.join(zoo.names())} ({DEFAULTS['model']})",
     )
-    for name, choices in (("normalizations", NORMALIZATIONS), ("augmentations", AUGMENTATIONS)):
+    for name, choices in (
+        ("normalizations", NORMALIZATIONS),
+        ("augmentations", tuple(AUGMENTATIONS)),
+    ):
         add(
             f"--{name}",
             type=_several(choices),

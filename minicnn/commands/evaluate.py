@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,13 @@ from minicnn.commands.exits import guarded, refuse_existing
 from minicnn.commands.models import NAME_HELP, find_weights, load_networks, refuse_other_faces
 from minicnn.commands.run_folder import RunFolder, versions
 from minicnn.commands.tables import text_table
-from minicnn.commands.train_data import VALIDATION_SPLITS, labelled, limited
+from minicnn.commands.train_data import (
+    VALIDATION_SPLITS,
+    Faces,
+    labelled,
+    limited,
+    loading_once,
+)
 from minicnn.commands.train_options import Options
 from minicnn.commands.trained_run import Part, stored_faces
 from minicnn.data.fer2013 import load
@@ -87,11 +93,12 @@ def _run(arguments: Sequence[str] | None, program: str) -> int:
 def _part(given: dict[str, Any]) -> Part:
     """Return the images that the command line asks for; those of several runs must be the same."""
     first, *others = given["weights"]
-    part = _part_of(first, given)
+    faces_of = loading_once()
+    part = _part_of(first, given, faces_of)
     if given["data"] is None:
         digest = part.images.content_hash() if others else ""
         for other in others:
-            if _part_of(other, given).images.content_hash() != digest:
+            if _part_of(other, given, faces_of).images.content_hash() != digest:
                 raise OptionError(
                     f"{other}: its images of {part.split} are not those of {first}, and either "
                     "may have been trained on what the other has kept back; name the images that "
@@ -100,7 +107,7 @@ def _part(given: dict[str, Any]) -> Part:
     return part
 
 
-def _part_of(weights: str, given: dict[str, Any]) -> Part:
+def _part_of(weights: str, given: dict[str, Any], faces_of: Callable[[Options], Faces]) -> Part:
     if given["data"] is not None:
         data = load(given["data"])
         parts = {name: data.split(name) for name in data.splits}
@@ -113,7 +120,7 @@ def _part_of(weights: str, given: dict[str, Any]) -> Part:
                 f"{folder}: is no run folder with a {folder.config.name} that names the data; "
                 "give --data"
             )
-        options, faces = stored_faces(folder)
+        options, faces = stored_faces(folder, faces_of)
         parts = {"train": faces.train, **faces.others}
         default, source, seed = "validation", faces.source, options.seed
         if faces.validation is not None:

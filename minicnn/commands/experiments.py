@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -15,27 +15,23 @@ from minicnn import backend, zoo
 from minicnn.commands.exits import refuse_existing
 from minicnn.commands.experiment_plan import PLAN, Plan
 from minicnn.commands.models import load_network
-from minicnn.commands.reporting import (
-    gather,
-    stored_explanations,
-    write_experiment_report,
-    write_report,
-)
+from minicnn.commands.reporting import gather_trained, stored_explanations, write_report
 from minicnn.commands.run_folder import RunFolder, versions
 from minicnn.commands.tables import write_csv
-from minicnn.commands.train_data import Faces, load_faces
+from minicnn.commands.train_data import Faces, loading_once
 from minicnn.commands.train_fer import train
 from minicnn.commands.train_options import Options, Request, merge, words_of
+from minicnn.commands.train_run import predicted
 from minicnn.commands.trained_run import refuse_other_data, stored_options
 from minicnn.errors import OptionError
 from minicnn.files import atomic_write, write_json
 from minicnn.inspect.summarize import summary
+from minicnn.report.page import build_experiment_report
 from minicnn.training.history import History
 
 __all__ = ["Finished", "standard_error", "train_all", "write_reports", "write_table"]
 
 TRAIN = "python -m minicnn train"  # repeats a single run
-DATA_OPTIONS = ("data", "validation_fraction", "limit", "drop_duplicates", "seed")
 COLUMNS = (
     *("run", "model", "normalize", "augment", "seed", "parameters", "trainable", "flops"),
     *("epochs", "best_epoch", "accuracy", "standard_error", "macro_f1", "loss"),
@@ -52,6 +48,7 @@ class Finished:
     name : str
         Of its folder.
     options : Options
+    faces : Faces
     history : History
     row : dict
         What is compared, by column; see :data:`COLUMNS`.
@@ -59,6 +56,7 @@ class Finished:
 
     name: str
     options: Options
+    faces: Faces
     history: History
     row: dict[str, Any]
 
@@ -83,8 +81,8 @@ def train_all(
     """
     if not plan.resume and not plan.overwrite:
         _refuse_existing(plan, results)
-    faces: dict[tuple[Any, ...], Faces] = {}
-    prepared = {name: _prepared(plan, name, own, faces) for name, own in runs.items()}
+    faces_of = loading_once()
+    prepared = {name: _prepared(plan, name, own, faces_of) for name, own in runs.items()}
     # All that could be checked was: now the folder is this experiment's.
     plan.out.mkdir(parents=True, exist_ok=True)
     if plan.overwrite:
@@ -92,33 +90,31 @@ def train_all(
             (plan.out / name).unlink(missing_ok=True)
     write_json(plan.out / PLAN, _described(plan, tuple(runs)))
     finished = []
-    for number, (name, (request, key)) in enumerate(prepared.items(), 1):
+    for number, (name, (request, faces)) in enumerate(prepared.items(), 1):
         plan.say(f"== run {number} of {len(runs)}: {name}")
         folder = RunFolder(plan.out / name)
-        train(request, folder, TRAIN, faces=faces[key])
-        finished.append(_finished(name, folder))
+        train(request, folder, TRAIN, faces=faces)
+        finished.append(_finished(name, folder, faces))
     return finished
 
 
 def _prepared(
-    plan: Plan, name: str, own: Mapping[str, Any], faces: dict[tuple[Any, ...], Faces]
-) -> tuple[Request, tuple[Any, ...]]:
-    """Return what is asked of a run, and the key of its faces, which are loaded once for all."""
+    plan: Plan, name: str, own: Mapping[str, Any], faces_of: Callable[[Options], Faces]
+) -> tuple[Request, Faces]:
+    """Return what is asked of a run, and its faces."""
     folder = RunFolder(plan.out / name)
     resume = plan.resume and folder.config.exists()
     folder.check(resume=resume, overwrite=plan.overwrite)
     given = {**plan.given, **own}
     config, before = stored_options(folder) if resume else (None, None)
     options = merge(given, before)
-    key = tuple(getattr(options, each) for each in DATA_OPTIONS)
-    if key not in faces:
-        faces[key] = load_faces(options)
+    faces = faces_of(options)
     if config is not None:
         remedy = "resume it with the same, or choose another --out"
-        refuse_other_data(faces[key], options, config, remedy)
+        refuse_other_data(faces, options, config, remedy)
     # Its page shows the comparison too, and so is written when that is there.
     request = Request(given, str(folder), resume, plan.overwrite, plan.quiet, report=False)
-    return request, key
+    return request, faces
 
 
 def _refuse_existing(plan: Plan, results: Sequence[str]) -> None:
@@ -135,15 +131,15 @@ def write_reports(plan: Plan, finished: Sequence[Finished]) -> None:
     """Write the page of each run of an experiment that has come to its end, and its own."""
     if not plan.report:
         return
-    folders = [RunFolder(plan.out / run.name) for run in finished]
-    for folder in folders:
-        options = Options(**folder.stored()["options"])
-        with backend.use(options.backend), folder.hold():
+    for run in finished:
+        folder, validation = RunFolder(plan.out / run.name), run.faces.require_validation()
+        with backend.use(run.options.backend), folder.hold():
             network = load_network(folder.path)
-            shown = gather(folder, network)
+            probabilities = predicted(network, validation, run.options, network.normalization)
+            shown = gather_trained(run.faces, probabilities)
             found = stored_explanations(folder)
             write_report(folder, network, shown, explanations=found)
-    page = write_experiment_report(plan.out, folders[0])
+    page = build_experiment_report(plan.out, dataset=finished[0].faces.together())
     plan.say(f"report: {page}")
 
 
@@ -167,7 +163,7 @@ def _words(plan: Plan) -> list[str]:
     return words if plan.report else [*words, "--no-report"]
 
 
-def _finished(name: str, folder: RunFolder) -> Finished:
+def _finished(name: str, folder: RunFolder, faces: Faces) -> Finished:
     """Read back what a run brought."""
     options = Options(**folder.stored()["options"])
     metrics = json.loads(folder.metrics.read_text(encoding="utf-8"))
@@ -188,7 +184,7 @@ def _finished(name: str, folder: RunFolder) -> Finished:
         "train_loss": trained["loss"],
         "seconds": sum(history.column("seconds")),
     }
-    return Finished(name, options, history, {column: row[column] for column in COLUMNS})
+    return Finished(name, options, faces, history, {column: row[column] for column in COLUMNS})
 
 
 def standard_error(accuracy: float, count: int) -> float:

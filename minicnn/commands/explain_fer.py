@@ -24,6 +24,7 @@ from minicnn.commands.train_data import DRAWN, load_faces
 from minicnn.commands.train_options import Options
 from minicnn.commands.trained_run import Part, shown_faces, shown_part
 from minicnn.errors import DataError
+from minicnn.explain.inputs import BATCH_SIZE
 from minicnn.report.figures import require_matplotlib
 from minicnn.training.interrupt import terminable
 from minicnn.zoo.packaged import known
@@ -194,7 +195,13 @@ def _parser(program: str) -> Parser:
     add("--samples", type=whole(1), default=50, metavar="N", help="of SmoothGrad (50)")
     add("--steps", type=whole(1), default=200, metavar="N", help="of gradient ascent (200)")
     add("--seed", type=whole(0), default=0, metavar="S", help="of faces, noise and jitter (0)")
-    add("--batch-size", type=whole(1), default=64, metavar="N", help="images at once (64)")
+    add(
+        "--batch-size",
+        type=whole(1),
+        default=BATCH_SIZE,
+        metavar="N",
+        help=f"images at once ({BATCH_SIZE})",
+    )
     add("--overwrite", action="store_true", help=f"replace the {EXPLANATIONS} that are there")
     add("--backend", choices=(*backend.NAMES, "auto"), help="(MINICNN_BACKEND, else numpy)")
     add("--quiet", action="store_true", help="print nothing but errors")

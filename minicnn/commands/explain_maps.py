@@ -9,6 +9,7 @@ import numpy as np
 
 from minicnn import backend, explain
 from minicnn.commands.explaining import Chosen, Settings
+from minicnn.explain.inputs import flat_maps
 from minicnn.nn.activation import LeakyReLU, ReLU
 from minicnn.random import Streams
 from minicnn.report.explained import RANDOM
@@ -87,9 +88,7 @@ def _maps(
         found["Grad-CAM"] = explain.grad_cam(
             network, chosen.images, settings.layer, chosen.classes, **size
         )
-    on_host = {name: backend.to_numpy(values) for name, values in found.items()}
-    flat = {name: each.sum(axis=3) if each.ndim == 4 else each for name, each in on_host.items()}
-    return flat, error
+    return {name: backend.to_numpy(flat_maps(name, each)) for name, each in found.items()}, error
 
 
 def _curves(

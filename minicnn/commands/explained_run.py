@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 from minicnn import backend
@@ -99,7 +97,7 @@ def explain_run(
     -------
     Explanations
     """
-    with run.hold(figures=False), _whole_or_not(run.explanations) as folder:
+    with run.hold(figures=False), run.new_explanations() as folder:
         weights = run.weights if weights is None else weights
         found = explanations_of(network, part, settings, say, weights=weights)
         count = draw_explanations(found, part.images.class_names, folder)
@@ -131,23 +129,3 @@ def refuse_to_replace(target: Path, *, overwrite: bool) -> None:
         raise OptionError(f"{target}: holds other files ({', '.join(others)}); move them away")
     if not overwrite:
         raise OptionError(f"{target}: is there already; add --overwrite to replace it")
-
-
-@contextmanager
-def _whole_or_not(target: Path) -> Iterator[Path]:
-    """Give a folder to write into, which takes the place of the target only once all is written.
-
-    Whoever calls this holds the run folder, and with it what a killed process left was removed.
-    """
-    temporary, old = (target.parent / f".{target.name}.{word}.tmp" for word in ("new", "old"))
-    try:
-        temporary.mkdir()
-        yield temporary
-        if target.exists():
-            target.rename(old)
-        temporary.rename(target)
-    finally:
-        if old.exists() and not target.exists():  # broken off between the two renamings
-            old.rename(target)
-        for rest in (temporary, old):
-            shutil.rmtree(rest, ignore_errors=True)

@@ -12,6 +12,7 @@ from minicnn import backend, explain
 from minicnn.data.face_dataset import FaceDataset
 from minicnn.data.loader import DataLoader
 from minicnn.errors import OptionError, ShapeError
+from minicnn.explain.inputs import BATCH_SIZE
 from minicnn.inspect.summarize import summary
 from minicnn.nn.conv import Conv2d
 from minicnn.nn.pool import AvgPool2d, MaxPool2d
@@ -63,12 +64,12 @@ class Settings:
     steps: int = 200
     curve_steps: int = 50
     seed: int = 0
-    batch_size: int = 64
+    batch_size: int = BATCH_SIZE
     thorough: bool = True
     searched: int | None = None
 
 
-def quick_settings(network: Network, *, faces: int = 6, batch_size: int = 64) -> Settings:
+def quick_settings(network: Network, *, faces: int = 6, batch_size: int = BATCH_SIZE) -> Settings:
     """Return settings that take seconds: thorough for a small network, else by gradients alone."""
     layer, features = resolve_layers(network, None, ())
     small = summary(network).cost.flops < SMALL

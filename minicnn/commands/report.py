@@ -23,6 +23,7 @@ from minicnn.commands.reporting import (
 from minicnn.commands.run_folder import EXPLANATIONS, RunFolder
 from minicnn.commands.trained_run import stored_options
 from minicnn.errors import MinicnnError, OptionError
+from minicnn.explain.inputs import BATCH_SIZE
 from minicnn.report.explained import Explanations
 from minicnn.report.run_files import read_experiment, read_run
 from minicnn.training.interrupt import terminable
@@ -72,7 +73,7 @@ def _run(given: dict[str, Any]) -> None:
                 explanations=explanations,
                 missing=missing,
                 mistakes=given["faces"],
-                batch_size=given["batch_size"] or 64,
+                batch_size=given["batch_size"] or BATCH_SIZE,
             )
     say(f"report: {page}{_size(page)}")
 
@@ -105,7 +106,7 @@ def _explanations(
     if given["explain"] and shown is not None and (found is None or given["overwrite"]):
         refuse_to_replace(folder.explanations, overwrite=given["overwrite"])
         layer, features = resolve_layers(network, None, ())
-        settings = Settings(layer, features, batch_size=given["batch_size"] or 64)
+        settings = Settings(layer, features, batch_size=given["batch_size"] or BATCH_SIZE)
         return explain_run(folder, network, shown.part, settings, say)
     if found is None and folder.explanations.is_dir():
         say(
@@ -139,7 +140,12 @@ def _parser(program: str) -> Parser:
         help="first do what the command explain does, unless it was done",
     )
     add("--overwrite", action="store_true", help="with --explain: do it anew")
-    add("--batch-size", type=whole(1), metavar="N", help="images at once (64, or as the run)")
+    add(
+        "--batch-size",
+        type=whole(1),
+        metavar="N",
+        help=f"images at once ({BATCH_SIZE}, or as the run)",
+    )
     add("--backend", choices=(*backend.NAMES, "auto"), help="(MINICNN_BACKEND, else numpy)")
     add("--quiet", action="store_true", help="print nothing but errors")
     return parser

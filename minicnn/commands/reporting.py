@@ -17,6 +17,7 @@ from minicnn.commands.train_run import predicted
 from minicnn.commands.trained_run import Part, shown_faces, shown_part, stored_faces
 from minicnn.data.face_dataset import FaceDataset
 from minicnn.errors import DataError, MinicnnError
+from minicnn.explain.inputs import BATCH_SIZE
 from minicnn.report.explained import Explanations
 from minicnn.report.figures import require_matplotlib
 from minicnn.report.page import (
@@ -88,7 +89,8 @@ def gather(
     evaluated = _out_of_fold(folder) if data is None else None
     if evaluated is None:
         # In batches as those of the run, the same numbers come out to the last bit.
-        options = Options(batch_size=batch_size or folder.stored()["options"].get("batch_size", 64))
+        stored = folder.stored()["options"].get("batch_size", Options.batch_size)
+        options = Options(batch_size=batch_size or stored)
         probabilities = predicted(network, part.images, options, network.normalization)
         evaluated = Evaluated(part.images, probabilities, part.split, part.source)
     return Shown(part, evaluated, dataset)
@@ -123,7 +125,7 @@ def write_report(
     explanations: Explanations | None = None,
     missing: str = "",
     mistakes: int = MISTAKES,
-    batch_size: int = 64,
+    batch_size: int = BATCH_SIZE,
 ) -> Path:
     """Write the page of a run; of what there are no explanations, with a quick look.
 

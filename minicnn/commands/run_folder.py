@@ -85,6 +85,7 @@ class RunFolder:
         self.report = self.path / "report.html"
         self.figures = self.path / "figures"
         self.explanations = self.path / EXPLANATIONS
+        self._new, self._old = (self.path / f".{EXPLANATIONS}.{x}.tmp" for x in ("new", "old"))
 
     def __str__(self) -> str:
         return str(self.path)
@@ -174,6 +175,7 @@ class RunFolder:
                         "another folder"
                     ) from None
             try:
+                self.tidy()  # not before: what another run is writing just now is none of ours
                 yield
             finally:
                 lock.unlink(missing_ok=True)
@@ -199,7 +201,7 @@ class RunFolder:
         return config
 
     def make(self, *, figures: bool = True) -> None:
-        """Make the folder, and remove what a write that was killed may have left there.
+        """Make the folder.
 
         Parameters
         ----------
@@ -217,12 +219,32 @@ class RunFolder:
             raise DataError(
                 f"{self}: cannot be made ({error.strerror}); choose another --out"
             ) from None
+
+    def tidy(self) -> None:
+        """Remove what a write that was killed left; explanations that it had moved come back."""
         for name in FILES:
             place, _, file = name.rpartition("/")
             for rest in (self.path / place).glob(f".{file}.*.tmp"):
                 rest.unlink(missing_ok=True)
-        for rest in self.path.glob(f".{EXPLANATIONS}.*.tmp"):
-            shutil.rmtree(rest)
+        if self._old.exists() and not self.explanations.exists():
+            self._old.rename(self.explanations)
+        for rest in (self._new, self._old):
+            shutil.rmtree(rest, ignore_errors=True)
+
+    @contextlib.contextmanager
+    def new_explanations(self) -> Iterator[Path]:
+        """Give a folder that takes the explanations' place only once all is written into it.
+
+        Whoever calls this holds the run folder, and with it what a killed process left is gone.
+        """
+        try:
+            self._new.mkdir()
+            yield self._new
+            if self.explanations.exists():
+                self.explanations.rename(self._old)
+            self._new.rename(self.explanations)
+        finally:
+            self.tidy()
 
     def clear(self) -> None:
         """Remove the files of the run that is there, the configuration last, and nothing else."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
-from minicnn.commands.train_options import Options
+from minicnn.commands.train_options import AUGMENTATIONS, Options
 from minicnn.data.auditing import Dropped, drop_duplicates
 from minicnn.data.augment import Augmentation
 from minicnn.data.augmentation_schedule import AugmentationSchedule
@@ -25,6 +27,7 @@ __all__ = [
     "labelled",
     "limited",
     "load_faces",
+    "loading_once",
     "make_augmentation",
     "training_loader",
 ]
@@ -32,18 +35,8 @@ __all__ = [
 DRAWN = {"train": 6000, "validation": 1500}
 DRAWN_NAME = "drawn faces (built in, not real faces)"
 VALIDATION_SPLITS = ("public_test", "validation")  # the first of them that has labels is used
-
-RECIPES = {
-    "flip": Augmentation(horizontal_flip=True),
-    "mild": Augmentation(
-        rotation=10, width_shift=0.1, height_shift=0.1, zoom=0.1, horizontal_flip=True
-    ),
-    "medium": Augmentation(
-        rotation=15, width_shift=0.1, height_shift=0.1, zoom=0.15, horizontal_flip=True
-    ),
-    "strong": Augmentation.system_a(),
-    "none": None,
-}
+# The options that the faces of a run hang on.
+DATA_OPTIONS = ("data", "validation_fraction", "limit", "drop_duplicates", "folds", "seed")
 
 
 @dataclass(frozen=True)
@@ -161,6 +154,19 @@ def load_faces(options: Options) -> Faces:
     return Faces(train, validation, parts, source, origin, dropped)
 
 
+def loading_once() -> Callable[[Options], Faces]:
+    """Return :func:`load_faces` for several runs: those with the same faces get one object."""
+    found: dict[tuple[Any, ...], Faces] = {}
+
+    def faces_of(options: Options) -> Faces:
+        key = tuple(getattr(options, name) for name in DATA_OPTIONS)
+        if key not in found:
+            found[key] = load_faces(options)
+        return found[key]
+
+    return faces_of
+
+
 def labelled(dataset: FaceDataset | None) -> bool:
     """Tell whether there are images and every one of them has a label."""
     return dataset is not None and dataset.labels is not None and UNLABELLED not in dataset.labels
@@ -174,10 +180,10 @@ def limited(dataset: FaceDataset, count: int, rng: np.random.Generator) -> FaceD
 
 
 def make_augmentation(options: Options) -> Augmentation | AugmentationSchedule | None:
-    """Return the recipe that the options describe, in all epochs or in all before the last."""
-    recipe = RECIPES[options.augment]
+    """Return what the options describe, in all epochs or in all before the last."""
+    named = AUGMENTATIONS[options.augment]
     full = replace(
-        recipe or Augmentation(),
+        named or Augmentation(),
         random_erasing=options.erasing,
         mixup=options.mixup,
         cutmix=options.cutmix,
@@ -185,7 +191,7 @@ def make_augmentation(options: Options) -> Augmentation | AugmentationSchedule |
     first = None if full == Augmentation() else full
     if not options.plain_tail:
         return first
-    last = None if recipe is None else RECIPES["flip"]
+    last = None if named is None else AUGMENTATIONS["flip"]
     return AugmentationSchedule(first=first, last=last, change=options.epochs - options.plain_tail)
 
 

@@ -52,6 +52,7 @@ def run_folds(
                   "validate on", flush=True)  # fmt: skip
         own = RunFolder(path)
         own.make()
+        own.tidy()
         part = Faces(
             faces.train.subset(training),
             faces.train.subset(validation),

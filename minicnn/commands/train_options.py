@@ -6,12 +6,23 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 from minicnn import backend
+from minicnn.data.augment import Augmentation
 from minicnn.errors import OptionError
 
 __all__ = ["Options", "Request", "command", "completed", "flag", "merge", "words_of"]
 
 NORMALIZATIONS = ("pixel", "image", "global", "none")
-AUGMENTATIONS = ("flip", "mild", "medium", "strong", "none")
+AUGMENTATIONS = {
+    "flip": Augmentation(horizontal_flip=True),
+    "mild": Augmentation(
+        rotation=10, width_shift=0.1, height_shift=0.1, zoom=0.1, horizontal_flip=True
+    ),
+    "medium": Augmentation(
+        rotation=15, width_shift=0.1, height_shift=0.1, zoom=0.15, horizontal_flip=True
+    ),
+    "strong": Augmentation.system_a(),
+    "none": None,
+}
 CLASS_WEIGHTS = ("none", "balanced", "sqrt")
 SCHEDULES = ("one-cycle", "cosine", "step", "plateau", "constant")
 # The learning rate that each optimiser gets unless one is named.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -69,8 +70,16 @@ def refuse_other_data(faces: Faces, options: Options, config: dict[str, Any], re
         )
 
 
-def stored_faces(folder: RunFolder) -> tuple[Options, Faces]:
+def stored_faces(
+    folder: RunFolder, faces_of: Callable[[Options], Faces] = load_faces
+) -> tuple[Options, Faces]:
     """Return a run's options, and the very splits of the faces that it worked on.
+
+    Parameters
+    ----------
+    folder : RunFolder
+    faces_of : callable
+        Gives the faces of some options.
 
     Raises
     ------
@@ -81,7 +90,7 @@ def stored_faces(folder: RunFolder) -> tuple[Options, Faces]:
     """
     config, values = stored_options(folder)
     options = Options(**values)
-    faces = load_faces(options)
+    faces = faces_of(options)
     refuse_other_data(faces, options, config, "put the run's own back, or name one with --data")
     return options, faces
 

@@ -35,13 +35,15 @@ class ScoreCurve(NamedTuple):
         Share of the pixels that were changed, from 0 to 1.
     scores : array of shape (N, steps + 1)
         Each image's score there.
-    areas : array of shape (N,)
-        Under each image's curve, by the trapezoidal rule.
     """
 
     fractions: np.ndarray
     scores: np.ndarray
-    areas: np.ndarray
+
+    @property
+    def areas(self) -> np.ndarray:
+        """The area under each image's curve, (N,), by the trapezoidal rule."""
+        return np.trapezoid(self.scores, self.fractions, axis=1)
 
 
 def deletion(
@@ -153,8 +155,7 @@ def _curve(
             changed = ranks[chosen] < edge[:, None, None]
             mixed = xp.where(changed[..., None], after[chosen], before[chosen])
             scores[rows, numbers] = scores_of(model, mixed, classes[rows], probability=probability)
-    fractions = edges / (h * w)
-    return ScoreCurve(fractions, scores, np.trapezoid(scores, fractions, axis=1))
+    return ScoreCurve(edges / (h * w), scores)
 
 
 def _ranks(maps: Any) -> np.ndarray:

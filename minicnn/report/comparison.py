@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from minicnn.errors import OptionError, ShapeError
-from minicnn.report.figures import new_figure, require_matplotlib, save_figure
+from minicnn.report.figures import COLORS, new_figure, require_matplotlib, save_figure
 from minicnn.training.history import History
 
 if TYPE_CHECKING:
@@ -17,10 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Curves", "plot_curves", "plot_effects"]
 
-# Okabe and Ito's colours, told apart by the colour-blind; with more runs they come again in other
-# markers.
-COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
-MARKERS = "osD^vP"
+MARKERS = "osD^vP"  # one less than colours: with more runs, colours come again in other markers
 
 
 class Curves(NamedTuple):
@@ -97,8 +94,7 @@ def _color(number: int) -> str:
 
 
 def _marker(number: int) -> str:
-    # With as many markers as colours, the second round has each colour with another marker.
-    return MARKERS[(number + number // len(COLORS)) % len(MARKERS)]
+    return MARKERS[number % len(MARKERS)]
 
 
 def plot_effects(

@@ -19,6 +19,10 @@ from minicnn.files import atomic_write, write_json
 __all__ = ["RANDOM", "Explanations"]
 
 RANDOM = "Random order"  # of pixels: the yardstick of the methods
+CURVE_TEXTS = (  # title and horizontal axis of both kinds of curves
+    ("Deletion: lower is better", "Pixels removed, most important first"),
+    ("Insertion: higher is better", "Pixels put in, most important first"),
+)
 
 NUMBERS = "explanations.json"
 ARRAYS = "explanations.safetensors"
@@ -84,7 +88,7 @@ class Explanations:
         if fractions is None:
             return {}
         return {
-            name: (_curve(fractions, both[0][name]), _curve(fractions, both[1][name]))
+            name: (ScoreCurve(fractions, both[0][name]), ScoreCurve(fractions, both[1][name]))
             for name in both[0]
         }
 
@@ -123,7 +127,3 @@ class Explanations:
         ) as error:
             raise DataError(f"{folder}: damaged ({error}); explain the run anew") from None
         return cls(content, arrays)
-
-
-def _curve(fractions: np.ndarray, scores: np.ndarray) -> ScoreCurve:
-    return ScoreCurve(fractions, scores, np.trapezoid(scores, fractions, axis=1))

@@ -6,11 +6,10 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from minicnn.errors import OptionError, ShapeError
-from minicnn.report.explained import RANDOM
-from minicnn.report.figures import new_figure, require_matplotlib, save_figure
+from minicnn.explain.inputs import flat_maps
+from minicnn.report.explained import CURVE_TEXTS, RANDOM
+from minicnn.report.figures import COLORS, new_figure, require_matplotlib, save_figure
 from minicnn.report.panels import color_bar, draw_face, draw_map, draw_scores, require_shape
 
 if TYPE_CHECKING:
@@ -18,9 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["plot_explanations", "plot_masked", "plot_score_curves"]
 
-# Okabe and Ito's colours but for the yellow, which is too light on white; styles for grey print.
-COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-STYLES = ("-", "--", "-.", (0, (5, 1, 1, 1, 1, 1)))
+STYLES = ("-", "--", "-.", (0, (5, 1, 1, 1, 1, 1)))  # for grey print
 
 
 def plot_explanations(
@@ -60,13 +57,13 @@ def plot_explanations(
     require_matplotlib()
     name = "plot_explanations"
     faces = require_shape(name, "faces", faces, (None,) * 4)
-    n, height, width, _ = faces.shape
+    n = len(faces)
     probabilities = require_shape(name, "scores", probabilities, (n, len(class_names)))
     if labels is not None:
         labels = require_shape(name, "labels", labels, (n,))
     if not maps:
         raise OptionError(f"{name}: expected one map or more")
-    drawn = {each: _flat(name, each, values, (n, height, width)) for each, values in maps.items()}
+    drawn = {each: flat_maps(f"{name}: {each}", values, faces) for each, values in maps.items()}
     figure = new_figure(1.2 * (len(drawn) + 1) + 2.4, 1.32 * n + 1.3)
     figure.suptitle(title, fontsize=11)
     ratios = (1,) * (len(drawn) + 1) + (1.3,)
@@ -127,7 +124,7 @@ def plot_masked(
     require_matplotlib()
     faces = require_shape("plot_masked", "faces", faces, (None,) * 4)
     masked = require_shape("plot_masked", "masked pictures", masked, faces.shape)
-    values = _flat("plot_masked", "the saliency", maps, faces.shape[:3])
+    values = flat_maps("plot_masked", maps, faces)
     if names is not None and len(names) != len(faces):
         raise ShapeError(f"plot_masked: {len(names)} names do not fit {len(faces)} faces")
     figure = new_figure(max(5.5, 1.35 * len(faces) + 0.6), 5.2)
@@ -174,11 +171,7 @@ def plot_score_curves(
     figure = new_figure(11.5, 4.8)
     figure.suptitle(f"{title} (mean over {count} face{'s' * (count > 1)})", fontsize=11)
     panels = figure.subplots(1, 2)
-    texts = (
-        ("Deletion: lower is better", "Pixels removed, most important first"),
-        ("Insertion: higher is better", "Pixels put in, most important first"),
-    )
-    for which, (axes, (heading, below)) in enumerate(zip(panels, texts, strict=True)):
+    for which, (axes, (heading, below)) in enumerate(zip(panels, CURVE_TEXTS, strict=True)):
         order = sorted(curves, key=lambda name: curves[name][which].areas.mean())
         for name in order if which == 0 else order[::-1]:
             curve, number = curves[name][which], list(curves).index(name)
@@ -199,9 +192,3 @@ def plot_score_curves(
         axes.set_axisbelow(True)
         axes.legend(fontsize=8)
     save_figure(figure, path)
-
-
-def _flat(name: str, what: str, values: Any, shape: tuple[int, ...]) -> np.ndarray:
-    values = np.asarray(values)
-    values = values.sum(axis=3) if values.ndim == 4 else values
-    return require_shape(name, f"the maps of {what}", values, shape)

@@ -9,19 +9,25 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from minicnn.report.figures import new_figure, require_matplotlib, save_figure
-from minicnn.report.panels import SIGNED, draw_face, draw_map, frame, require_shape
+from minicnn.report.figures import YELLOW, new_figure, require_matplotlib, save_figure
+from minicnn.report.panels import (
+    LEVELS,
+    MOST,
+    SIGNED,
+    contrasted,
+    draw_face,
+    draw_map,
+    frame,
+    require_shape,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 __all__ = ["plot_ascent", "plot_feature_maps", "plot_filters", "plot_top_faces"]
 
-MOST = 64  # panels of filters or maps in a figure
 ACROSS = 8  # panels side by side
 MAPS_ACROSS = 11  # of feature maps: 64 of them and the face fill six rows but for one
-CONTRAST = (1, 99)  # percentiles of a picture from gradient ascent that are drawn black and white
-MAPS = "cividis"  # feature maps: even in lightness, and the same to the colour-blind
 
 
 def plot_filters(
@@ -106,7 +112,7 @@ def plot_feature_maps(
     for axes, picture in zip(panels, faces, strict=False):
         draw_face(axes, picture, "Face")
     for number, (axes, values) in enumerate(zip(panels[len(faces) :], shown, strict=True)):
-        draw_map(axes, values, str(number), cmap=MAPS)
+        draw_map(axes, values, str(number), cmap=LEVELS)
     figure.supxlabel("dark: the lowest answer of a map; light: its highest", fontsize=8)
     save_figure(figure, path)
 
@@ -165,9 +171,9 @@ def plot_ascent(
         cells = panels[first + goal * group : first + (goal + 1) * group]
         for seed in range(seeds):
             value = "" if values is None else f": {values[goal, seed]:.3g}"
-            _draw_picture(cells[seed], images[goal, seed], f"{name}{value}")
+            draw_face(cells[seed], contrasted(images[goal, seed]), f"{name}{value}")
         if outputs is not None:
-            draw_map(cells[-1], outputs[goal], "in the face", cmap=MAPS)
+            draw_map(cells[-1], outputs[goal], "in the face", cmap=LEVELS)
     save_figure(figure, path)
 
 
@@ -225,7 +231,7 @@ def plot_top_faces(
             y, x = places[row, column]
             style: dict[str, Any] = {"markerfacecolor": "none", "markersize": 9, "marker": "o"}
             axes.plot(x, y, markeredgecolor="black", markeredgewidth=2.4, **style)
-            axes.plot(x, y, markeredgecolor="#F0E442", markeredgewidth=1.2, **style)
+            axes.plot(x, y, markeredgecolor=YELLOW, markeredgewidth=1.2, **style)
     save_figure(figure, path)
 
 
@@ -245,9 +251,3 @@ def _grid(
 
 def _counted(title: str, shown: int, count: int) -> str:
     return title if shown == count else f"{title} (the first {shown} of {count})"
-
-
-def _draw_picture(axes: Axes, picture: np.ndarray, title: str) -> None:
-    low, high = np.percentile(picture, CONTRAST)
-    levels = np.clip((picture - low) / (high - low if high > low else 1), 0, 1)
-    draw_face(axes, 255 * levels, title)

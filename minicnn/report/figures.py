@@ -24,10 +24,12 @@ __all__ = [
     "save_figure",
 ]
 
-# Okabe and Ito's blue and vermilion: told apart by the colour-blind, and in grey print by their
-# line styles.
-TRAINING = {"color": "#0072B2", "linestyle": "--", "marker": "o", "markersize": 3.5}
-VALIDATION = {"color": "#D55E00", "linestyle": "-", "marker": "s", "markersize": 3.5}
+# Okabe and Ito's colours, told apart by the colour-blind; the yellow is too light for lines.
+BLUE, VERMILION, SKY, YELLOW = "#0072B2", "#D55E00", "#56B4E9", "#F0E442"
+COLORS = (BLUE, VERMILION, "#009E73", "#CC79A7", "#E69F00", SKY, "#000000")
+# Told apart in grey print by their line styles.
+TRAINING = {"color": BLUE, "linestyle": "--", "marker": "o", "markersize": 3.5}
+VALIDATION = {"color": VERMILION, "linestyle": "-", "marker": "s", "markersize": 3.5}
 RESOLUTION = 150  # dots per inch
 
 

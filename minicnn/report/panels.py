@@ -8,18 +8,30 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from minicnn.errors import ShapeError
+from minicnn.report.figures import SKY, VERMILION
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["color_bar", "draw_face", "draw_map", "draw_scores", "frame", "require_shape", "span"]
+__all__ = [
+    "color_bar",
+    "contrasted",
+    "draw_face",
+    "draw_map",
+    "draw_scores",
+    "frame",
+    "require_shape",
+    "span",
+]
 
 # Maps that differ in lightness as well as in hue, so that the colour-blind can read them: from dark
 # to light where there is no sign, from blue over white to red where there is one.
 UNSIGNED, SIGNED = "magma", "RdBu_r"
+LEVELS = "cividis"  # of feature maps: even in lightness, and the same to the colour-blind
 HIGHEST = 99.5  # percentile of a map that gets the last colour: single pixels would hide the rest
-BLUE, VERMILION, SKY = "#0072B2", "#D55E00", "#56B4E9"  # Okabe and Ito
+CONTRAST = (1, 99)  # percentiles of a picture without a scale that become black and white
+MOST = 64  # filters or maps of a layer that are shown
 
 
 def require_shape(name: str, what: str, array: Any, shape: tuple[int | None, ...]) -> np.ndarray:
@@ -52,6 +64,13 @@ def draw_face(axes: Axes, face: np.ndarray, title: str = "") -> None:
     picture = face if face.shape[-1] == 3 else face.mean(axis=-1)
     axes.imshow(picture, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
     frame(axes, title)
+
+
+def contrasted(picture: np.ndarray) -> np.ndarray:
+    """Return a picture (H, W, C) in any unit as uint8, with nearly all of its range in use."""
+    low, high = np.percentile(picture, CONTRAST)
+    share = np.clip((picture - low) / (high - low if high > low else 1), 0, 1)
+    return (255 * share).round().astype(np.uint8)
 
 
 def draw_map(
@@ -114,6 +133,7 @@ def draw_scores(
     *,
     true: int | None = None,
     title: str = "",
+    fontsize: float = 5.5,
 ) -> None:
     """Draw the probability of every class as a bar; the highest one, and the true one, stand out.
 
@@ -125,14 +145,17 @@ def draw_scores(
     true : int, optional
         Its name is set in bold and marked by a star.
     title : str
+    fontsize : float
+        Of names and probabilities.
     """
     places, best = range(len(class_names)), int(probabilities.argmax())
     colors = [VERMILION if place == best else SKY for place in places]
     axes.barh(places, probabilities, color=colors, height=0.8)
     for place, probability in enumerate(probabilities):
-        axes.text(float(probability) + 0.03, place, f"{probability:.0%}", va="center", fontsize=5.5)
+        end = float(probability) + 0.03
+        axes.text(end, place, f"{probability:.0%}", va="center", fontsize=fontsize)
     labels = [f"{name} *" if place == true else name for place, name in enumerate(class_names)]
-    axes.set_yticks(places, labels, fontsize=5.5)
+    axes.set_yticks(places, labels, fontsize=fontsize)
     if true is not None:
         axes.get_yticklabels()[true].set_fontweight("bold")
     axes.invert_yaxis()

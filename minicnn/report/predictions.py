@@ -10,15 +10,14 @@ import numpy as np
 
 from minicnn.data.pictures import Box
 from minicnn.errors import ShapeError
-from minicnn.report.figures import new_figure, require_matplotlib, save_figure
+from minicnn.report.figures import VERMILION, new_figure, require_matplotlib, save_figure
+from minicnn.report.panels import draw_scores
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 __all__ = ["plot_predictions"]
 
-# Okabe and Ito's vermilion for what was predicted, their sky blue for the rest.
-PREDICTED, OTHERS = "#D55E00", "#56B4E9"
 HEIGHT = 2.3  # inches, of a face's row
 
 
@@ -74,7 +73,7 @@ def plot_predictions(
         seen.set_title(f"{label}what the network sees", fontsize=9)
         seen.set_axis_off()
         scores = figure.add_subplot(grid[row, 2])
-        _draw_scores(scores, probabilities[row], class_names)
+        draw_scores(scores, probabilities[row], class_names, fontsize=9)
         scores.set_title(f"{label}{class_names[best]}, {probabilities[row, best]:.0%}")
     save_figure(figure, path)
 
@@ -88,21 +87,8 @@ def _draw_picture(axes: Axes, picture: np.ndarray, boxes: Sequence[Box]) -> None
         corner = (box.left - 0.5, box.top - 0.5)
         width, height = box.right - box.left, box.bottom - box.top
         axes.add_patch(
-            Rectangle(corner, width, height, fill=False, edgecolor=PREDICTED, linewidth=2.5)
+            Rectangle(corner, width, height, fill=False, edgecolor=VERMILION, linewidth=2.5)
         )
         if len(boxes) > 1:
-            style = {"facecolor": PREDICTED, "edgecolor": "none", "pad": 1.5}
+            style = {"facecolor": VERMILION, "edgecolor": "none", "pad": 1.5}
             axes.text(*corner, str(number), color="white", va="bottom", bbox=style)
-
-
-def _draw_scores(axes: Axes, probabilities: np.ndarray, class_names: Sequence[str]) -> None:
-    best = int(probabilities.argmax())
-    places = range(len(class_names))
-    colors = [PREDICTED if place == best else OTHERS for place in places]
-    axes.barh(places, probabilities, color=colors)
-    for place, probability in enumerate(probabilities):
-        axes.text(probability + 0.02, place, f"{probability:.1%}", va="center", fontsize=8)
-    axes.set_yticks(places, class_names, fontsize=9)
-    axes.invert_yaxis()
-    axes.set(xlim=(0, 1.18), xticks=(0, 0.5, 1), xlabel="Score")
-    axes.spines[["top", "right"]].set_visible(False)

@@ -19,7 +19,7 @@ from benchmarks import (
     train_step,
     workloads,
 )
-from benchmarks.contest import Result
+from benchmarks.contest import Contender, Result
 
 pytestmark = pytest.mark.host
 
@@ -117,6 +117,22 @@ def test_without_pytorch_its_columns_are_left_out_and_one_line_says_so(tmp_path,
     assert printed.count("torch is not installed") == 1
     assert "PyTorch, us |" not in printed
     assert "PyTorch ms |" not in printed
+
+
+@pytest.mark.parametrize("module", [overhead, kernels, inference])
+def test_where_minicnn_fails_one_line_says_why_and_the_others_go_on(
+    tmp_path, capsys, monkeypatch, module
+):
+    failing = Contender("minicnn", "minicnn", "with_nothing")
+    other = Contender("torch", "PyTorch NCHW", "with_minicnn")  # need not be installed
+    monkeypatch.setattr(module, "find", lambda names: [failing, other])
+    command = module.__name__.rpartition(".")[2]
+    (row,) = run(tmp_path, command, "--only", module.names()[0])["rows"]
+    assert "torch" in json.dumps(row)
+    assert "minicnn" not in json.dumps(row) and not any(key.endswith("ratio") for key in row)
+    left_out, *printed = capsys.readouterr().out.splitlines()
+    assert left_out.startswith("left out: minicnn (ModuleNotFoundError: ")
+    assert any("PyTorch" in line for line in printed)
 
 
 @pytest.mark.oracle

@@ -12,7 +12,7 @@ from benchmarks.worker import draw
 pytestmark = pytest.mark.host
 
 DATA = {"a": (3,), "b": (3,)}
-WORK = {"operation": "add"}
+WORK = {"operation": "add", "loops": 2}
 
 
 @pytest.fixture(autouse=True)
@@ -35,7 +35,9 @@ def test_each_contender_has_its_turns_and_its_own_memory():
 def test_one_process_serves_several_tasks():
     with Contest(find(("minicnn",))) as contested:
         for operation in ("add", "relu"):
-            found = contested.measure("elementwise", DATA, {"operation": operation}, repeat=1)
+            found = contested.measure(
+                "elementwise", DATA, {**WORK, "operation": operation}, repeat=1
+            )
             assert len(found["minicnn"].seconds) == 1
 
 

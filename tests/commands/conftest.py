@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import pytest
 
 from minicnn import zoo
-from minicnn.commands import train_fer, train_run
+from minicnn.commands import train_data, train_fer, train_run
 from minicnn.zoo import packaged
 
 FAST = (
@@ -66,6 +66,19 @@ def trained(tmp_path_factory):
         patch.setattr(train_run, "plot_confusion", no_figure)
         assert train_fer.main([*FAST, "--out", str(folder)]) == 0
     return folder
+
+
+@pytest.fixture
+def drawn(monkeypatch):
+    """Return a list that gets the seed each time faces are drawn."""
+    seeds, draw = [], train_data.drawn_faces_dataset
+
+    def note_and_draw(seed, **options):
+        seeds.append(seed)
+        return draw(seed, **options)
+
+    monkeypatch.setattr(train_data, "drawn_faces_dataset", note_and_draw)
+    return seeds
 
 
 @pytest.fixture

@@ -326,6 +326,13 @@ def test_runs_that_kept_back_the_same_images_need_no_data(tmp_path, faces, no_fi
     assert (found["split"], found["scores"]["count"]) == ("validation", 21)
 
 
+def test_runs_on_the_same_images_load_them_once(tmp_path, trained, command, drawn):
+    runs = [trained, *(shutil.copytree(trained, tmp_path / name) for name in "ab")]
+    found = evaluated(command, *runs)
+    assert drawn == [0]
+    assert found["scores"]["accuracy"] == evaluated(command, trained)["scores"]["accuracy"]
+
+
 def test_runs_that_kept_back_other_images_need_data(tmp_path, trained, no_figures, refused):
     words = ["--model", "plain_dnn", "--limit", "28", "--epochs", "1", "--quiet", "--no-report"]
     run = tmp_path / "other-seed"

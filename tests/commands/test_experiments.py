@@ -207,7 +207,7 @@ def test_the_run_folders_can_be_repeated_one_by_one(compare, tmp_path):
     assert "--model plain_dnn" in line
 
 
-def test_every_run_and_the_whole_have_a_page(command, tmp_path, monkeypatch):
+def test_every_run_and_the_whole_have_a_page(command, tmp_path, monkeypatch, drawn):
     for name in ("jinja2", "PIL"):
         pytest.importorskip(name)
     monkeypatch.setattr("minicnn.commands.explaining.SMALL", 0)
@@ -216,6 +216,7 @@ def test_every_run_and_the_whole_have_a_page(command, tmp_path, monkeypatch):
     code, text, _ = command("compare_dnn", *words)
     assert code == 0
     assert text.splitlines()[-1] == f"report: {out / 'report.html'}"
+    assert drawn == [0]  # the faces are got once for both networks and all pages
     page = read_page(out / "report.html")
     rows = page.table("The runs")[1:]
     runs = read(out / "comparison.json")["runs"]

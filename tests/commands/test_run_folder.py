@@ -85,7 +85,7 @@ def test_explanations_and_the_page_are_of_the_run(folder):
     assert not folder.explanations.exists()
 
 
-def test_making_it_removes_what_a_killed_write_left(folder):
+def test_tidying_removes_what_a_killed_write_left(folder):
     rest = folder.path / ".checkpoint.safetensors.123-abc.tmp"
     rest.write_text("half")
     explained = folder.path / ".explanations.new.tmp"
@@ -93,10 +93,35 @@ def test_making_it_removes_what_a_killed_write_left(folder):
     (explained / "curves.png").write_text("half")
     other = folder.path / ".mine.tmp"
     other.write_text("mine")
-    folder.make()
+    folder.tidy()
     assert not rest.exists()
     assert not explained.exists()
     assert other.exists()
+
+
+def test_explanations_that_were_being_replaced_are_kept(folder):
+    old, new = (folder.path / f".explanations.{word}.tmp" for word in ("old", "new"))
+    for there in (False, True):  # whether the new ones had already taken the place
+        old.mkdir()
+        (old / "curves.png").write_text("old")
+        (old if there else new).mkdir(exist_ok=True)
+        if there:
+            (folder.explanations / "curves.png").write_text("new")
+        folder.tidy()
+        assert (folder.explanations / "curves.png").read_text() == ("new" if there else "old")
+        assert not old.exists() and not new.exists()
+
+
+def test_nothing_is_removed_from_a_folder_in_which_another_run_writes(folder):
+    pytest.importorskip("fcntl")
+    rest = folder.path / ".weights.safetensors.123-abc.tmp"
+    with folder.hold():
+        rest.write_text("half")
+        with pytest.raises(OptionError, match="another run is writing"), folder.hold():
+            pass
+        assert rest.exists()
+    with folder.hold():
+        assert not rest.exists()
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"options": 3, "data": {}}', "\x00"])

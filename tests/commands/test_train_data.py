@@ -1,11 +1,13 @@
-"""The splits of a run put together again, and the recipe that its options describe."""
+"""The splits of a run put together again, and the augmentation that its options describe."""
 
 from __future__ import annotations
+
+from dataclasses import fields
 
 import numpy as np
 import pytest
 
-from minicnn.commands.train_data import RECIPES, Faces, make_augmentation
+from minicnn.commands.train_data import DATA_OPTIONS, Faces, load_faces, make_augmentation
 from minicnn.commands.train_options import AUGMENTATIONS, Options
 from minicnn.data.augment import Augmentation
 from minicnn.data.augmentation_schedule import AugmentationSchedule
@@ -43,16 +45,27 @@ def test_before_the_division_into_folds_there_is_no_validation():
     assert faces.together().splits == {"train": 4}
 
 
-def test_every_recipe_can_be_chosen():
-    assert set(RECIPES) == set(AUGMENTATIONS)
-    assert RECIPES["medium"] == Augmentation(
+def test_faces_hang_on_the_options_of_the_data_alone():
+    read, names = set(), {field.name for field in fields(Options)}
+
+    class Watched(Options):
+        def __getattribute__(self, name):
+            read.add(name)
+            return super().__getattribute__(name)
+
+    load_faces(Watched(limit=7))
+    assert {"data", "limit", "seed"} <= read & names <= set(DATA_OPTIONS)
+
+
+def test_every_augmentation_can_be_chosen():
+    assert AUGMENTATIONS["medium"] == Augmentation(
         rotation=15, width_shift=0.1, height_shift=0.1, zoom=0.15, horizontal_flip=True
     )
-    for name, recipe in RECIPES.items():
-        assert make_augmentation(Options(augment=name)) == recipe
+    for name, augmentation in AUGMENTATIONS.items():
+        assert make_augmentation(Options(augment=name)) == augmentation
 
 
-def test_mixing_and_erasing_come_on_top_of_any_recipe():
+def test_mixing_and_erasing_come_on_top_of_any_augmentation():
     options = {"mixup": 0.2, "cutmix": 1.0, "erasing": 0.25}
     added = {"mixup": 0.2, "cutmix": 1.0, "random_erasing": 0.25}
     assert make_augmentation(Options(augment="none", **options)) == Augmentation(**added)

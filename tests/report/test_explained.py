@@ -25,7 +25,7 @@ def found(rng):
         "curve/deletion/A": scores,
         "curve/insertion/A": scores[::-1],
     }
-    return Explanations({"methods": {"A": {}, "B": {}}, "faces": 3}, arrays)
+    return Explanations({"methods": {"B": {}, "A": {}}, "faces": 3}, arrays)
 
 
 def test_they_read_back_to_the_bit(found, tmp_path):
@@ -39,8 +39,11 @@ def test_they_read_back_to_the_bit(found, tmp_path):
 
 
 def test_methods_come_in_the_order_of_the_content(found, tmp_path):
-    found.save(tmp_path)
-    assert list(Explanations.load(tmp_path).under("map")) == ["A", "B", "Z"]
+    # Neither that of the arrays, nor that of the file, which is by name; others come last.
+    reverse = Explanations(found.content, dict(reversed(found.arrays.items())))
+    reverse.save(tmp_path)
+    for each in (found, reverse, Explanations.load(tmp_path)):
+        assert list(each.under("map")) == ["B", "A", "Z"]
     assert found.under("nothing") == {}
 
 

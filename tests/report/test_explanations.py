@@ -9,7 +9,7 @@ from drawn_panels import colors, has_color, inside, panels, read, squares
 from minicnn.errors import OptionError, ShapeError
 from minicnn.explain.curves import ScoreCurve
 from minicnn.report import explanations, figures
-from minicnn.report.panels import BLUE, SKY, VERMILION
+from minicnn.report.figures import BLUE, SKY, VERMILION
 
 pytestmark = pytest.mark.host
 
@@ -91,7 +91,7 @@ def test_what_does_not_fit_the_faces_is_refused(faces, path):
         ((faces, good, PROBABILITIES[:2], NAMES), r"scores of shape \(3, 3\), got \(2, 3\)"),
         (
             (faces, {"map": np.ones((3, 5, 6))}, PROBABILITIES, NAMES),
-            r"the maps of map.*\(3, 5, 6\)",
+            r"plot_explanations: map: expected maps of shape \(3, 6, 6\).*\(3, 5, 6\)",
         ),
     ):
         with pytest.raises(ShapeError, match=match):
@@ -132,9 +132,7 @@ def test_pictures_that_do_not_fit_cannot_be_drawn_masked(faces, path):
 
 
 def curve(level):
-    fractions = np.linspace(0, 1, 5)
-    scores = np.full((2, 5), level)
-    return ScoreCurve(fractions, scores, np.trapezoid(scores, fractions, axis=1))
+    return ScoreCurve(np.linspace(0, 1, 5), np.full((2, 5), level))
 
 
 def test_the_curves_of_all_methods_are_in_both_panels(path):

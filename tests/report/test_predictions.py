@@ -7,7 +7,8 @@ import pytest
 
 from minicnn.data.pictures import Box
 from minicnn.errors import OptionError, ShapeError
-from minicnn.report import figures, predictions
+from minicnn.report import figures
+from minicnn.report.figures import SKY, VERMILION
 from minicnn.report.predictions import plot_predictions
 
 pytestmark = pytest.mark.host
@@ -44,15 +45,15 @@ def test_it_shows_the_picture_the_input_and_the_scores(tmp_path):
     assert pixels.shape == (540, 1650, 3)
     left, middle, right = pixels[:, :660], pixels[:, 660:1060], pixels[:, 1060:]
     assert share(left, "#1e783c") > 0.2  # the picture's own green
-    assert share(left, predictions.PREDICTED) > 0.005  # the frame
+    assert share(left, VERMILION) > 0.005  # the frame
     assert share(middle, "#000000") > 0.1  # the dark half of the input; its light one is white
-    assert share(right, predictions.PREDICTED) > 0.05
-    assert share(right, predictions.OTHERS) > 0.02
+    assert share(right, VERMILION) > 0.05
+    assert share(right, SKY) > 0.02
 
 
 def test_a_higher_score_is_a_longer_bar(tmp_path):
-    low = share(draw(tmp_path / "a.png", probabilities=(0.3, 0.4, 0.3)), predictions.PREDICTED)
-    high = share(draw(tmp_path / "b.png", probabilities=(0.0, 1.0, 0.0)), predictions.PREDICTED)
+    low = share(draw(tmp_path / "a.png", probabilities=(0.3, 0.4, 0.3)), VERMILION)
+    high = share(draw(tmp_path / "b.png", probabilities=(0.0, 1.0, 0.0)), VERMILION)
     assert high > low * 1.5
 
 
@@ -60,7 +61,7 @@ def test_every_face_has_a_row(tmp_path):
     one, three = draw(tmp_path / "1.png"), draw(tmp_path / "3.png", count=3)
     assert three.shape[0] > 1.9 * one.shape[0]
     rows = np.array_split(three[:, 1060:], 3)
-    assert all(share(row, predictions.PREDICTED) > 0.03 for row in rows)
+    assert all(share(row, VERMILION) > 0.03 for row in rows)
 
 
 def test_inputs_in_colour_and_tiny_pictures_can_be_drawn(tmp_path):

@@ -6,16 +6,15 @@ from typing import Any
 
 import numpy as np
 
-from minicnn.report.explained import RANDOM, Explanations
+from minicnn.report.explained import CURVE_TEXTS, RANDOM, Explanations
 from minicnn.report.page.charts import Chart, Series, line_chart
-from minicnn.report.page.pictures import contrasted, face_uri, map_uri
+from minicnn.report.page.pictures import face_uri, map_uri
 from minicnn.report.page.results import scores_of_face
 from minicnn.report.page.texts import size
+from minicnn.report.panels import LEVELS, MOST, contrasted
 
 __all__ = ["explained_faces", "explained_layers"]
 
-LEVELS = "cividis"  # of feature maps: even in lightness, and the same to the colour-blind
-MOST = 64  # filters or maps
 RAMP = np.linspace(0, 1, 64)[None]  # all colours of a map, side by side
 
 
@@ -75,10 +74,7 @@ def explained_faces(found: Explanations, names: tuple[str, ...]) -> dict[str, An
 def _curves(found: Explanations) -> list[Chart]:
     curves = found.curves()
     charts = []
-    for which, (title, below) in enumerate(
-        (("Deletion: lower is better", "Pixels removed, most important first"),
-         ("Insertion: higher is better", "Pixels put in, most important first"))
-    ):  # fmt: skip
+    for which, (title, below) in enumerate(CURVE_TEXTS):
         series = [
             Series(
                 name,

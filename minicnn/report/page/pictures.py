@@ -12,9 +12,7 @@ import numpy as np
 from minicnn.errors import OptionError
 from minicnn.report.panels import SIGNED, UNSIGNED, span
 
-__all__ = ["contrasted", "face_uri", "map_uri", "require_pillow"]
-
-CONTRAST = (1, 99)  # percentiles of a picture without a scale that become black and white
+__all__ = ["face_uri", "map_uri", "require_pillow"]
 
 
 def require_pillow() -> Any:
@@ -60,13 +58,6 @@ def map_uri(
     image = require_pillow().fromarray((255 * share).round().astype(np.uint8))
     image.putpalette(_palette(SIGNED if signed else cmap))
     return _uri(image)
-
-
-def contrasted(picture: np.ndarray) -> np.ndarray:
-    """Return a picture (H, W, C) in any unit as uint8, with nearly all of its range in use."""
-    low, high = np.percentile(picture, CONTRAST)
-    share = np.clip((picture - low) / (high - low if high > low else 1), 0, 1)
-    return (255 * share).round().astype(np.uint8)
 
 
 @functools.cache

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from minicnn.errors import OptionError
-from minicnn.report.page.pictures import contrasted, face_uri, map_uri, require_pillow
+from minicnn.report.page.pictures import face_uri, map_uri, require_pillow
 
 pytestmark = pytest.mark.host
 
@@ -53,15 +53,6 @@ def test_numbers_beyond_the_ends_get_the_last_colours():
 def test_maps_of_one_number_can_be_drawn():
     for signed in (False, True):
         assert decoded(map_uri(np.zeros((3, 3)), signed=signed)).std(axis=(0, 1)).max() == 0
-
-
-def test_contrast_uses_all_levels_and_ignores_single_pixels(rng):
-    picture = rng.normal(size=(48, 48, 1))
-    picture[0, 0] = 1000
-    found = contrasted(picture)
-    assert (found.min(), found.max()) == (0, 255)
-    assert 100 < found.mean() < 155
-    assert contrasted(np.ones((2, 2, 1))).dtype == np.uint8
 
 
 def test_without_pillow_the_remedy_is_told(monkeypatch):

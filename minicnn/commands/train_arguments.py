@@ -202,6 +202,14 @@ def _add_data_options(add: Callable[..., None]) -> None:
         metavar="N",
         help="in the last N epochs images are flipped at most, not moved, mixed or erased (0)",
     )
+    add(
+        "--grow-from",
+        type=or_none(whole(8)),
+        metavar="PIXELS",
+        help="begin with images of this size, which take less time, and let them grow by 8 pixels "
+        "at a time, in equal shares of the epochs; for networks that end in a global average "
+        f"{_defaults('grow_from').strip()}",
+    )
 
 
 def _add_training_options(add: Callable[..., None]) -> None:

@@ -35,6 +35,7 @@ __all__ = [
 DRAWN = {"train": 6000, "validation": 1500}
 DRAWN_NAME = "drawn faces (built in, not real faces)"
 VALIDATION_SPLITS = ("public_test", "validation")  # the first of them that has labels is used
+GROWTH = 8  # pixels that images grow by at once; the stages of a network halve them thrice
 # The options that the faces of a run hang on.
 DATA_OPTIONS = ("data", "validation_fraction", "limit", "drop_duplicates", "folds", "seed")
 
@@ -179,8 +180,8 @@ def limited(dataset: FaceDataset, count: int, rng: np.random.Generator) -> FaceD
     return dataset.subset(limit(dataset.require_labels(), count, rng))
 
 
-def make_augmentation(options: Options) -> Augmentation | AugmentationSchedule | None:
-    """Return what the options describe, in all epochs or in all before the last."""
+def make_augmentation(options: Options, size: int) -> Augmentation | AugmentationSchedule | None:
+    """Return what the options describe for images of a size, in all epochs or by a schedule."""
     named = AUGMENTATIONS[options.augment]
     full = replace(
         named or Augmentation(),
@@ -188,11 +189,17 @@ def make_augmentation(options: Options) -> Augmentation | AugmentationSchedule |
         mixup=options.mixup,
         cutmix=options.cutmix,
     )
-    first = None if full == Augmentation() else full
-    if not options.plain_tail:
-        return first
-    last = None if named is None else AUGMENTATIONS["flip"]
-    return AugmentationSchedule(first=first, last=last, change=options.epochs - options.plain_tail)
+    recipes: list[Augmentation | None] = [None if full == Augmentation() else full]
+    changes = []
+    if options.grow_from is not None:
+        sizes = range(options.grow_from, size, GROWTH)
+        recipes = [*(replace(full, size=each) for each in sizes), *recipes]
+        changes = [options.epochs * n // len(recipes) for n in range(1, len(recipes))]
+    if options.plain_tail:
+        recipes.append(None if named is None else AUGMENTATIONS["flip"])
+        changes = [min(each, options.epochs - options.plain_tail) for each in changes]
+        changes.append(options.epochs - options.plain_tail)
+    return AugmentationSchedule(recipes=recipes, changes=changes) if changes else recipes[0]
 
 
 def training_loader(
@@ -206,7 +213,7 @@ def training_loader(
         batch_size=options.batch_size,
         shuffle=True,
         rng=rng,
-        augmentation=make_augmentation(options),
+        augmentation=make_augmentation(options, dataset.images.shape[1]),
         normalization=normalization,
         # Batch norm cannot work with a batch of one image.
         drop_last=count % options.batch_size == 1 and count > options.batch_size,

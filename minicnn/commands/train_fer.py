@@ -211,6 +211,9 @@ def _announce(
     if stored["options"]["epochs"] != options.epochs and options.plain_tail:
         say(f"note: the plain tail is now the last {options.plain_tail} of {options.epochs} "
             f"epochs, not of {stored['options']['epochs']}")  # fmt: skip
+    if stored["options"]["epochs"] != options.epochs and options.grow_from is not None:
+        say(f"note: the images now grow in {options.epochs} epochs, not in "
+            f"{stored['options']['epochs']}")  # fmt: skip
 
 
 def _report(result: Result, folder: RunFolder, split: str, say: Callable[[str], None]) -> None:

@@ -36,6 +36,8 @@ LEARNING_RATES = {
 }
 # Networks without batch normalisation diverge, or stand still, at rates that suit the others.
 WITHOUT_NORM = ("deep_vgg", "wide_cnn", "plain_dnn", "deep_dnn")
+# Networks that end in a global average, and so take images of any size.
+OF_ANY_SIZE = ("residual_cnn",)
 # What is done unless it is named, and is not the default below. The network that was made for this
 # task has the recipe by which it was made; the others are trained for a while, to look at them.
 DEFAULTS_OF_MODEL: dict[str, dict[str, Any]] = {
@@ -55,6 +57,7 @@ WITH_DRAWN_FACES: dict[str, Any] = {
     "batch_size": 32,
     "augment": "flip",
     "erasing": 0.0,
+    "grow_from": None,
 }
 
 
@@ -75,6 +78,7 @@ class Options:
     cutmix: float = 0.0
     erasing: float = 0.0
     plain_tail: int = 0
+    grow_from: int | None = None
     model: str = "residual_cnn"
     epochs: int = 8
     batch_size: int = 64
@@ -102,6 +106,7 @@ BEFORE: dict[str, Any] = {
     "cutmix": 0.0,
     "erasing": 0.0,
     "plain_tail": 0,
+    "grow_from": None,
     "decay_all": True,
     "class_weights": "none",
 }
@@ -150,6 +155,16 @@ def merge(given: dict[str, Any], stored: dict[str, Any] | None = None) -> Option
             f"--plain-tail {options.plain_tail}: the run has {options.epochs} epochs, and some of "
             "them must come before its tail"
         )
+    if options.grow_from is not None and options.model not in OF_ANY_SIZE:
+        raise OptionError(
+            f"--grow-from: {options.model} is built for images of one size; choose one of "
+            f"{', '.join(OF_ANY_SIZE)}, or none"
+        )
+    if options.grow_from is not None and options.normalize == "pixel":
+        raise OptionError(
+            "--grow-from: not with --normalize pixel, which has a mean for each pixel of the full "
+            "size; choose image, global or none"
+        )
     if options.tta and options.folds is not None:
         raise OptionError(
             "--tta: not with --folds; evaluate the fold that you want with minicnn evaluate --tta"
@@ -180,6 +195,7 @@ def _complete(given: dict[str, Any], stored: dict[str, Any] | None) -> Options:
     adaptive: dict[str, Any] = {
         **DEFAULTS_OF_MODEL.get(model, {}),
         **({"erasing": 0.0} if given.get("augment") == "none" else {}),
+        **({"grow_from": None} if given.get("normalize") == "pixel" else {}),
         "learning_rate": LEARNING_RATES[optimizer] * (0.25 if quarter else 1),
         **({} if optimizer == "adamw" else {"weight_decay": 0.0}),
         **({} if given.get("data") else WITH_DRAWN_FACES),
@@ -207,7 +223,7 @@ def words_of(name: str, value: Any) -> list[str]:
         return ["--no-augment"]
     if name == "drop_duplicates":
         return [flag(name) if value else "--no-drop-duplicates"]
-    if name == "average":
+    if name in ("average", "grow_from"):
         return [flag(name), "none" if value is None else str(value)]
     if isinstance(value, bool):
         return [flag(name)] if value != getattr(Options, name, False) else []

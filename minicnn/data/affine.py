@@ -1,10 +1,12 @@
-"""Compose rotation, shift, shear, zoom and flip into one affine map per image, as Keras does."""
+"""Compose rotation, shift, shear, zoom, flip and size into one affine map per image."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
-__all__ = ["affine_matrices"]
+__all__ = ["affine_matrices", "resized"]
 
 
 def affine_matrices(
@@ -53,3 +55,29 @@ def affine_matrices(
     matrices[:, 1, 2] = sine * row_shift + cosine * column_shift
     matrices[:, :, 2] += centre - matrices[:, :, :2] @ centre
     return matrices
+
+
+def resized(matrices: np.ndarray, before: Sequence[int], after: Sequence[int]) -> np.ndarray:
+    """Return the maps that make the same pictures in another size.
+
+    Parameters
+    ----------
+    matrices : array of shape (N, 2, 3)
+        From output to input pixels, where both have one size.
+    before, after : pair of int
+        (H, W) of the input, and of the output from now on.
+
+    Returns
+    -------
+    array of shape (N, 2, 3)
+
+    Notes
+    -----
+    The edges of both pictures meet, not the centres of their first pixels: row r of the new output
+    is row (r + 1/2) H / OH - 1/2 of the one before.
+    """
+    scale = np.divide(before, after)
+    found = matrices.copy()
+    found[:, :, :2] *= scale
+    found[:, :, 2] += matrices[:, :, :2] @ (scale / 2 - 0.5)
+    return found

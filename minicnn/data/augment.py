@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from minicnn import backend
-from minicnn.data.affine import affine_matrices
+from minicnn.data.affine import affine_matrices, resized
 from minicnn.data.patches import between, draw_erasing, draw_mixture, erase, mix
 from minicnn.errors import OptionError, ShapeError
 from minicnn.kernels.warp import FILL_MODES, affine_warp
@@ -75,6 +75,8 @@ class Augmentation:
     mixing_probability : float
         Share of the images that are mixed at all. Where both `mixup` and `cutmix` are given, either
         is applied to every second of them, on average.
+    size : int, optional
+        Height and width, in pixels, that the warp gives the images; by default they keep theirs.
 
     Raises
     ------
@@ -109,6 +111,7 @@ class Augmentation:
     mixup: float = 0.0
     cutmix: float = 0.0
     mixing_probability: float = 1.0
+    size: int | None = None
 
     def __post_init__(self) -> None:
         for name, unit, limit in (
@@ -139,6 +142,8 @@ class Augmentation:
             raise OptionError(
                 f"augmentation: fill_value: expected a grey level, got {self.fill_value!r}"
             )
+        if self.size is not None and (type(self.size) is not int or self.size < 1):
+            raise OptionError(f"augmentation: size: expected pixels, 1 or more, got {self.size!r}")
         if self.fill_mode not in FILL_MODES:
             raise OptionError(
                 f"augmentation: fill_mode {self.fill_mode!r} is unknown; choose one of "
@@ -204,7 +209,7 @@ class Augmentation:
 
         Returns
         -------
-        images : array of shape (N, H, W, C)
+        images : array of shape (N, H, W, C), or (N, size, size, C)
             float32, on the backend of the input.
         labels : array
             As given; where images are mixed, float32 probabilities of shape (N, K).
@@ -221,13 +226,14 @@ class Augmentation:
             raise ShapeError(
                 f"augmentation: expected images of shape (N, H, W, C), got {tuple(images.shape)}"
             )
-        n, h, w, _ = images.shape
+        n, *before, c = images.shape
+        h, w = before if self.size is None else (self.size, self.size)
         name = backend.name_of(images)
         uniform = dict(zip(COLUMNS, rng.random((len(COLUMNS), n)), strict=True))
         # What a seed gives depends on the order of the draws: what is new must be drawn last.
         rectangles = self._rectangles(uniform, h, w, rng)
         pairs = self._pairs(n, rng)
-        noise = rng.integers(0, 256, images.shape, dtype=np.uint8) if self.random_erasing else None
+        noise = rng.integers(0, 256, (n, h, w, c), dtype=np.uint8) if self.random_erasing else None
         mixture = draw_mixture(
             *(pairs, h, w),
             mixup=self.mixup,
@@ -237,7 +243,7 @@ class Augmentation:
         )
         host = np.concatenate(
             [
-                self._matrices(uniform, h, w).reshape(n, 6),
+                resized(self._matrices(uniform, *before), before, (h, w)).reshape(n, 6),
                 between(uniform["brightness"], self.brightness or (1, 1))[:, None],
                 between(uniform["contrast"], self.contrast or (1, 1))[:, None],
                 rectangles,
@@ -247,10 +253,11 @@ class Augmentation:
         )
         drawn = backend.asarray(host, name, dtype=np.float32)  # (N, 19), the only transfer of draws
 
-        if self._warps():
+        if self._warps() or [h, w] != before:
             images = affine_warp(
                 images,
                 drawn[:, :6].reshape(n, 2, 3),
+                size=(h, w),
                 fill_mode=self.fill_mode,
                 fill_value=self.fill_value,
             )

@@ -1,7 +1,9 @@
-"""AugmentationSchedule: one recipe in the first epochs of a training, another one in the last."""
+"""AugmentationSchedule: recipes of augmentation that follow each other during a training."""
 
 from __future__ import annotations
 
+from bisect import bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from minicnn.data.augment import Augmentation
@@ -12,40 +14,50 @@ __all__ = ["AugmentationSchedule"]
 
 @dataclass(frozen=True, kw_only=True)
 class AugmentationSchedule:
-    """Two recipes of augmentation and the epoch in which the second takes the first one's place.
+    """Recipes of augmentation, and the epochs in which each takes the place of the one before.
 
-    Ge et al., "YOLOX: Exceeding YOLO Series in 2021" (2021), train the last epochs without mixed
-    images, so that the network ends on pictures such as those that it is for.
+    Tan and Le, "EfficientNetV2" (2021), begin with small images and let them grow: the first epochs
+    take less time, and lose nothing for a network that takes images of any size. Ge et al., "YOLOX:
+    Exceeding YOLO Series in 2021" (2021), train the last epochs without mixed images, so that the
+    network ends on pictures such as those that it is for.
 
     Parameters
     ----------
-    first, last : Augmentation or None
+    recipes : sequence of Augmentation or None
         None leaves the images as they are.
-    change : int
-        How many epochs have `first`; 0 or more.
+    changes : sequence of int
+        The first epoch of each recipe but the first, in ascending order; epochs begin at 0. Of
+        recipes with the same one, the last is taken.
 
     Raises
     ------
     OptionError
-        The epoch is no number of 0 or more.
+        The epochs are no numbers of 0 or more in ascending order, or not one for each change.
     """
 
-    first: Augmentation | None
-    last: Augmentation | None
-    change: int
+    recipes: Sequence[Augmentation | None]
+    changes: Sequence[int]
 
     def __post_init__(self) -> None:
-        if isinstance(self.change, bool) or not isinstance(self.change, int) or self.change < 0:
+        changes = list(self.changes)
+        if any(type(epoch) is not int or epoch < 0 for epoch in changes) or (
+            changes != sorted(changes)
+        ):
             raise OptionError(
-                "augmentation schedule: change: expected a whole number of epochs, 0 or more, got "
-                f"{self.change!r}"
+                "augmentation schedule: changes: expected epochs of 0 or more, in ascending order, "
+                f"got {self.changes!r}"
+            )
+        if len(self.recipes) != len(changes) + 1:
+            raise OptionError(
+                f"augmentation schedule: {len(self.recipes)} recipes change "
+                f"{len(self.recipes) - 1} times, got {len(changes)} changes"
             )
 
     @property
     def mixes(self) -> bool:
         """Whether images are mixed in any epoch, and so labels become probabilities."""
-        return any(each is not None and each.mixes for each in (self.first, self.last))
+        return any(each is not None and each.mixes for each in self.recipes)
 
     def at(self, epoch: int) -> Augmentation | None:
         """Return the recipe of an epoch; the first epoch is 0."""
-        return self.first if epoch < self.change else self.last
+        return self.recipes[bisect_right(self.changes, epoch)]

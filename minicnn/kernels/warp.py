@@ -6,6 +6,7 @@ from typing import Any
 
 from minicnn import backend
 from minicnn.errors import DTypeError, OptionError, ShapeError
+from minicnn.kernels.sizes import Pair
 
 __all__ = ["FILL_MODES", "affine_warp"]
 
@@ -17,7 +18,12 @@ PIXELS_PER_BLOCK = 2**15
 
 
 def affine_warp(
-    images: Any, matrices: Any, *, fill_mode: str = "nearest", fill_value: float = 0.0
+    images: Any,
+    matrices: Any,
+    *,
+    size: Pair | None = None,
+    fill_mode: str = "nearest",
+    fill_value: float = 0.0,
 ) -> Any:
     """Warp each image by its own affine map.
 
@@ -31,6 +37,8 @@ def affine_warp(
         Integers or floats.
     matrices : array of shape (N, 2, 3)
         Finite numbers, in pixels; the centre of the first pixel is (0, 0).
+    size : pair of int, optional
+        (OH, OW) of what comes out; as what goes in, by default.
     fill_mode : {"nearest", "constant", "reflect", "wrap"}
         What lies beyond the edge, drawn as Keras does for a row ``abcd``: ``aaaa|abcd|dddd``,
         ``kkkk|abcd|kkkk`` with k = `fill_value`, ``dcba|abcd|dcba`` or ``abcd|abcd|abcd``.
@@ -41,7 +49,7 @@ def affine_warp(
 
     Returns
     -------
-    array of shape (N, H, W, C)
+    array of shape (N, OH, OW, C)
         float64 for float64 images, else float32.
 
     Raises
@@ -55,14 +63,15 @@ def affine_warp(
     """
     xp = backend.xp(images, matrices)
     _check(images, matrices, fill_mode)
-    n, h, w, _ = images.shape
+    n, h, w, c = images.shape
+    size = (h, w) if size is None else size
     dtype = xp.float64 if images.dtype == xp.float64 else xp.float32
     matrices = matrices.astype(dtype)
     block = max(1, PIXELS_PER_BLOCK // (h * w)) if backend.name_of(images) == "numpy" else max(1, n)
-    y = xp.empty(images.shape, dtype=dtype)
+    y = xp.empty((n, *size, c), dtype=dtype)
     for start in range(0, n, block):
         part = slice(start, start + block)
-        y[part] = _warp_block(xp, images[part], matrices[part], fill_mode, fill_value)
+        y[part] = _warp_block(xp, images[part], matrices[part], size, fill_mode, fill_value)
     return y
 
 
@@ -86,12 +95,14 @@ def _check(images: Any, matrices: Any, fill_mode: str) -> None:
         )
 
 
-def _warp_block(xp: Any, images: Any, matrices: Any, fill_mode: str, fill_value: float) -> Any:
+def _warp_block(
+    xp: Any, images: Any, matrices: Any, size: Pair, fill_mode: str, fill_value: float
+) -> Any:
     n, h, w, c = images.shape
     images = _extend(xp, images.astype(matrices.dtype), fill_mode, fill_value)
     _, eh, ew, _ = images.shape  # of the extended images
-    rows = _fold(xp, _coordinates(xp, matrices[:, 0], h, w), h, eh, fill_mode)
-    columns = _fold(xp, _coordinates(xp, matrices[:, 1], h, w), w, ew, fill_mode)
+    rows = _fold(xp, _coordinates(xp, matrices[:, 0], *size), h, eh, fill_mode)
+    columns = _fold(xp, _coordinates(xp, matrices[:, 1], *size), w, ew, fill_mode)
 
     # The upper left of the four neighbours, in the extended image; the last row and column are
     # never it, so that its right and lower neighbours exist.
@@ -112,7 +123,7 @@ def _warp_block(xp: Any, images: Any, matrices: Any, fill_mode: str, fill_value:
     lower -= upper
     lower *= down
     lower += upper
-    return lower.reshape(n, h, w, c)
+    return lower.reshape(n, *size, c)
 
 
 def _extend(xp: Any, images: Any, fill_mode: str, fill_value: float) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
@@ -62,21 +62,46 @@ def test_every_augmentation_can_be_chosen():
         rotation=15, width_shift=0.1, height_shift=0.1, zoom=0.15, horizontal_flip=True
     )
     for name, augmentation in AUGMENTATIONS.items():
-        assert make_augmentation(Options(augment=name)) == augmentation
+        assert make_augmentation(Options(augment=name), 48) == augmentation
 
 
 def test_mixing_and_erasing_come_on_top_of_any_augmentation():
     options = {"mixup": 0.2, "cutmix": 1.0, "erasing": 0.25}
     added = {"mixup": 0.2, "cutmix": 1.0, "random_erasing": 0.25}
-    assert make_augmentation(Options(augment="none", **options)) == Augmentation(**added)
-    found = make_augmentation(Options(augment="strong", **options))
+    assert make_augmentation(Options(augment="none", **options), 48) == Augmentation(**added)
+    found = make_augmentation(Options(augment="strong", **options), 48)
     assert found.to_dict() == {**Augmentation.system_a().to_dict(), **added}
 
 
 @pytest.mark.parametrize("augment", ["strong", "flip", "none"])
 def test_in_the_plain_tail_there_are_flips_at_most(augment):
-    found = make_augmentation(Options(augment=augment, cutmix=1.0, epochs=9, plain_tail=2))
+    found = make_augmentation(Options(augment=augment, cutmix=1.0, epochs=9, plain_tail=2), 48)
     assert isinstance(found, AugmentationSchedule)
-    first = make_augmentation(Options(augment=augment, cutmix=1.0))
+    first = make_augmentation(Options(augment=augment, cutmix=1.0), 48)
     last = None if augment == "none" else Augmentation(horizontal_flip=True)
     assert [found.at(epoch) for epoch in range(9)] == [first] * 7 + [last] * 2
+
+
+@pytest.mark.parametrize("augment", ["mild", "none"])
+def test_images_grow_in_equal_shares_of_the_epochs_to_their_own_size(augment):
+    def sizes(**options):
+        found = make_augmentation(Options(augment=augment, epochs=9, **options), 48)
+        at = [found.at(epoch) for epoch in range(9)]
+        assert all(each is None or each == replace(named, size=each.size) for each in at)
+        return [None if each is None else each.size for each in at]
+
+    named = AUGMENTATIONS[augment] or Augmentation()
+    assert sizes(grow_from=32) == [32] * 3 + [40] * 3 + [None] * 3
+    assert sizes(grow_from=41) == [41] * 4 + [None] * 5
+
+
+@pytest.mark.parametrize("size", [48, 50])
+def test_images_that_are_not_smaller_do_not_grow(size):
+    assert make_augmentation(Options(grow_from=size), 48) == AUGMENTATIONS["flip"]
+
+
+def test_the_plain_tail_comes_before_any_growth():
+    found = make_augmentation(Options(epochs=9, grow_from=32, plain_tail=5, erasing=0.5), 48)
+    at = [found.at(epoch) for epoch in range(9)]
+    assert [each.size for each in at] == [32] * 3 + [40] + [None] * 5
+    assert [each.random_erasing for each in at] == [0.5] * 4 + [0] * 5

@@ -7,16 +7,19 @@ from dataclasses import asdict
 
 import pytest
 
+from minicnn import zoo
 from minicnn.commands.train_arguments import checked, parse
 from minicnn.commands.train_options import (
     BEFORE,
     DEFAULTS_OF_MODEL,
+    OF_ANY_SIZE,
     WITH_DRAWN_FACES,
     Options,
     command,
     merge,
 )
 from minicnn.errors import OptionError
+from minicnn.nn.pool import GlobalAvgPool2d
 
 pytestmark = pytest.mark.host
 
@@ -87,6 +90,7 @@ def test_the_backend_is_chosen_once_and_stored(monkeypatch):
         (("--cutmix", "inf"), "argument --cutmix: expected a number of 0 or more, got 'inf'"),
         (("--erasing", "1.1"), "argument --erasing: expected a number from 0 to 1, got '1.1'"),
         (("--class-weights", "log"), "invalid choice: 'log'"),
+        (("--grow-from", "7"), "argument --grow-from: expected a whole number of 8 or more"),
         (("--plain-tail", "-1"), "argument --plain-tail: expected a whole number of 0 or more"),
         (("--speed", "9"), "unrecognized arguments: --speed 9"),
         (("--epoch", "9"), "unrecognized arguments"),
@@ -110,6 +114,21 @@ def test_an_epoch_must_come_before_the_plain_tail():
     assert merge({"epochs": 6}, stored).plain_tail == 4
 
 
+def test_only_networks_that_take_any_size_can_have_growing_images():
+    words = ("--grow-from", "32", "--model")
+    assert options(*words, "residual_cnn").grow_from == 32
+    with pytest.raises(
+        OptionError, match=r"--grow-from: avgpool_cnn .* choose one of residual_cnn"
+    ):
+        options(*words, "avgpool_cnn")
+    with pytest.raises(OptionError, match=r"--grow-from: not with --normalize pixel"):
+        options("--grow-from", "32", "--normalize", "pixel")
+    for name in zoo.names():
+        network = zoo.build(name)
+        free = any(isinstance(layer, GlobalAvgPool2d) for layer in network.modules())
+        assert free == (name in OF_ANY_SIZE)
+
+
 def test_a_resumed_run_takes_its_options_from_the_stored_one():
     stored = asdict(options("--model", "small_cnn", "--seed", "3", "--epochs", "4"))
     assert asdict(merge({}, stored)) == stored
@@ -128,6 +147,7 @@ def test_a_resumed_run_takes_its_options_from_the_stored_one():
         ({"mixup": 0.2}, "--mixup 0.2: the run was begun with 0.0"),
         ({"decay_all": True}, "--decay-all True: the run was begun with False"),
         ({"plain_tail": 1}, "--plain-tail 1: the run was begun with 0"),
+        ({"grow_from": 32}, "--grow-from 32: the run was begun with None"),
     ],
 )
 def test_what_would_make_it_another_run_is_refused_with_both_values(given, message):
@@ -163,6 +183,8 @@ def test_a_stored_option_that_is_not_possible_is_named(name, value):
             *("--augment", "medium", "--mixup", "0.2", "--cutmix", "1", "--erasing", "0.25"),
             *("--plain-tail", "2", "--class-weights", "sqrt", "--decay-all"),
         ),
+        ("--grow-from", "32"),
+        ("--grow-from", "none", "--data", "faces.csv"),
         ("--data", "my faces.csv", "--no-augment", "--no-prefetch", "--drop-duplicates"),
         (
             "--folds",
@@ -194,7 +216,13 @@ def test_help_groups_the_options_and_names_the_models(capsys):
         parse(["--help"], "train")
     assert ended.value.code == 0
     text = capsys.readouterr().out
-    for word in ("--mixup ALPHA", "--cutmix ALPHA", "--erasing P", "--plain-tail N"):
+    for word in (
+        "--mixup ALPHA",
+        "--cutmix ALPHA",
+        "--erasing P",
+        "--plain-tail N",
+        "--grow-from PIXELS",
+    ):
         assert word in text
     for word in ("data:", "model and training:", "run:", "avgpool_cnn", "not real"):
         assert word in text

@@ -16,6 +16,7 @@ from minicnn.commands.train_options import BEFORE, merge
 from minicnn.data.face_dataset import FaceDataset
 from minicnn.training.checkpoint import read_checkpoint, write_checkpoint
 from minicnn.training.evaluation import evaluate
+from minicnn.zoo.network import Network
 
 pytestmark = [pytest.mark.host, pytest.mark.usefixtures("no_figures")]
 
@@ -58,6 +59,41 @@ def test_the_plain_tail_sees_whole_faces_with_labels_of_one_class(tmp_path, monk
     assert seen == [(0, 2)] * 4 + [(1, 2)] * 4 + [(2, 1)] * 4
 
 
+GROWING = ("--model", "residual_cnn", "--grow-from", "32", "--average", "0.9", "--limit", "16")
+
+
+def test_images_grow_and_the_network_is_evaluated_at_their_full_size(tmp_path, monkeypatch):
+    seen, evaluated = [], []
+    step, forward = train_run.Trainer._step, Network.forward
+
+    def watch(self, images, labels):
+        seen.append((self.epoch, images.shape[1]))
+        step(self, images, labels)
+
+    def watch_network(self, x):
+        if not self.training:
+            evaluated.append(x.shape[1])
+        return forward(self, x)
+
+    monkeypatch.setattr(train_run.Trainer, "_step", watch)
+    monkeypatch.setattr(Network, "forward", watch_network)
+    assert run(*GROWING, "--epochs", "3", out=tmp_path / "run") == 0
+    assert seen == [(0, 32)] * 2 + [(1, 40)] * 2 + [(2, 48)] * 2
+    assert set(evaluated) == {48}
+
+
+@pytest.mark.parametrize("batches", [1, 2, 3])  # within the first epoch, at its end, in the second
+def test_a_run_with_growing_images_goes_on_to_the_same_bits(tmp_path, stopped_after, batches):
+    words = (*GROWING, "--epochs", "2")
+    assert run(*words, out=tmp_path / "whole") == 0
+    with stopped_after(batches):
+        assert run(*words, out=tmp_path / "run") == 130
+    assert run("--resume", "--limit", "16", "--model", "residual_cnn", out=tmp_path / "run") == 0
+    for name in ("weights.safetensors", "metrics.json", "predictions.csv"):
+        one, other = ((tmp_path / folder / name).read_bytes() for folder in ("whole", "run"))
+        assert one == other
+
+
 def test_folds_with_mixtures_and_a_plain_tail_go_on_to_the_same_bits(tmp_path, stopped_after):
     words = (*RICH, "--epochs", "2", "--folds", "2")
     assert run(*words, out=tmp_path / "whole") == 0
@@ -74,6 +110,14 @@ def test_a_prolonged_run_says_that_its_tail_moves(tmp_path, capsys):
     loud = [word for word in FAST if word != "--quiet"]
     assert train_fer.main([*loud, "--resume", "--epochs", "3", "--out", str(out)]) == 0
     assert "the plain tail is now the last 1 of 3 epochs, not of 2" in capsys.readouterr().out
+
+
+def test_a_prolonged_run_says_that_its_images_grow_more_slowly(tmp_path, capsys):
+    out = tmp_path / "run"
+    assert run(*GROWING, "--epochs", "2", out=out) == 0
+    words = ("--model", "residual_cnn", "--limit", "16", "--batch-size", "8", "--no-report")
+    assert train_fer.main([*words, "--resume", "--epochs", "3", "--out", str(out)]) == 0
+    assert "the images now grow in 3 epochs, not in 2" in capsys.readouterr().out
 
 
 def forget(path, names):

@@ -238,6 +238,35 @@ def test_erasing_replaces_one_rectangle_of_the_asked_size_by_noise():
     assert erased[:, :, 0].any() and erased[:, :, -1].any()
 
 
+def test_a_size_makes_the_same_pictures_in_that_size():
+    images = np.kron(faces(height=3, width=2), np.ones((1, 8, 12, 1), np.uint8))  # 24 x 24
+    found, _ = augmented(Augmentation(size=12), images)
+    assert found.shape == (4, 12, 12, 1)
+    # Pixels of the half size lie between two of the full one, which have one level here.
+    np.testing.assert_allclose(found, images[:, ::2, ::2], atol=1e-3)
+
+
+@pytest.mark.parametrize("before", [(48, 48), (10, 8)])
+def test_the_moves_of_a_size_are_those_of_the_full_one(before, monkeypatch):
+    moves = {"rotation": 20, "width_shift": 0.1, "zoom": 0.2, "horizontal_flip": True}
+    full = matrices_of(Augmentation(**moves), monkeypatch, *before, count=50)
+    small = matrices_of(Augmentation(**moves, size=6), monkeypatch, *before, count=50)
+    for corner in np.ndindex(2, 2):  # of the pictures' edges, half a pixel out of the first centre
+        first, second = (
+            each @ (*(np.multiply(corner, size) - 0.5), 1)
+            for each, size in ((full, before), (small, (6, 6)))
+        )
+        np.testing.assert_allclose(first, second, atol=1e-4)
+
+
+def test_erasing_and_mixing_work_in_the_new_size():
+    recipe = Augmentation(random_erasing=1, cutmix=1.0, size=6)
+    found, labels = augmented(recipe, faces(), np.arange(4), num_classes=4)
+    assert found.shape == (4, 6, 6, 1)
+    shares = labels * 36  # of 36 pixels
+    np.testing.assert_allclose(shares, np.round(shares), atol=1e-4)
+
+
 def test_mixup_mixes_images_and_labels_with_the_same_weights():
     count, classes = 64, 64
     images = np.zeros((count, 8, 8, 1), np.float32)
@@ -321,6 +350,8 @@ def test_repr_shows_what_was_asked_for_and_can_be_evaluated():
         ({"erasing_area": (0.1, 1.2)}, "erasing_area.*over 1"),
         ({"erasing_aspect": (0, 1)}, "erasing_aspect.*above 0"),
         ({"mixup": -1}, "mixup"),
+        ({"size": 0}, "size: expected pixels, 1 or more, got 0"),
+        ({"size": 32.0}, "size.*32.0"),
     ],
 )
 def test_nonsense_is_refused_by_name(options, match):

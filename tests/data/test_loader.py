@@ -270,20 +270,20 @@ def test_two_epochs_may_run_side_by_side():
     assert values(b for _, b in pairs) == values(expected)
 
 
-# -- another recipe in the last epochs
+# -- other recipes in later epochs
 
 
 def scheduled(**options):
     first = Augmentation(rotation=20, mixup=0.3)
     last = Augmentation(brightness=(2, 2))
-    schedule = AugmentationSchedule(first=first, last=last, change=2)
+    schedule = AugmentationSchedule(recipes=[first, last], changes=[2])
     return rich_loader(augmentation=schedule, normalization=None, **options)
 
 
 @pytest.mark.parametrize("prefetch", [0, 50])
 def test_a_schedule_changes_the_recipe_between_two_epochs_and_never_within_one(prefetch):
     found = scheduled(prefetch=prefetch)
-    first = rich_loader(augmentation=found.augmentation.first, normalization=None)
+    first = rich_loader(augmentation=found.augmentation.recipes[0], normalization=None)
     assert values(found) == values(first)
     assert values(found) == values(first)
     for _ in range(2):
@@ -322,16 +322,40 @@ def test_resuming_with_a_schedule_gives_the_same_bits_on_either_side_of_the_chan
 @pytest.mark.host
 def test_a_schedule_mixes_if_either_recipe_does():
     plain, mixing = Augmentation(), Augmentation(cutmix=1)
-    for first, last in ((mixing, plain), (plain, mixing), (None, mixing), (mixing, None)):
-        assert AugmentationSchedule(first=first, last=last, change=1).mixes
-    assert not AugmentationSchedule(first=plain, last=None, change=1).mixes
+    for recipes in ((mixing, plain), (plain, mixing), (None, mixing), (mixing, None)):
+        assert AugmentationSchedule(recipes=recipes, changes=[1]).mixes
+    assert not AugmentationSchedule(recipes=[plain, None], changes=[1]).mixes
 
 
 @pytest.mark.host
-@pytest.mark.parametrize("change", [-1, 1.5, True, None])
-def test_the_change_of_a_schedule_is_a_number_of_epochs(change):
-    with pytest.raises(OptionError, match=f"change.*0 or more, got {change}"):
-        AugmentationSchedule(first=None, last=None, change=change)
+def test_each_recipe_of_a_schedule_begins_in_its_epoch():
+    recipes = [Augmentation(rotation=angle) for angle in range(4)]
+    schedule = AugmentationSchedule(recipes=recipes, changes=[2, 5, 5])
+    found = [schedule.at(epoch).rotation for epoch in range(7)]
+    assert found == [0, 0, 1, 1, 1, 3, 3]
+
+
+@pytest.mark.host
+@pytest.mark.parametrize("changes", [[-1], [1.5], [True], [3, 2]])
+def test_the_changes_of_a_schedule_are_epochs_in_order(changes):
+    with pytest.raises(OptionError, match=r"changes.*0 or more, in ascending order, got") as caught:
+        AugmentationSchedule(recipes=[None] * (len(changes) + 1), changes=changes)
+    assert str(changes) in str(caught.value)
+
+
+@pytest.mark.host
+def test_a_schedule_has_a_change_before_each_recipe_but_the_first():
+    with pytest.raises(OptionError, match="2 recipes change 1 times, got 2 changes"):
+        AugmentationSchedule(recipes=[None, None], changes=[1, 2])
+
+
+def test_images_may_grow_from_epoch_to_epoch():
+    recipes = [Augmentation(size=size) for size in (2, 3)]
+    schedule = AugmentationSchedule(recipes=[*recipes, None], changes=[1, 2])
+    found = rich_loader(augmentation=schedule, normalization=None)
+    sizes = [{x.shape[1:3] for x, _ in found} for _ in range(3)]
+    assert sizes[:2] == [{(2, 2)}, {(3, 3)}]
+    assert sizes[2] not in sizes[:2]
 
 
 # -- resuming
@@ -435,7 +459,7 @@ def test_a_state_of_other_data_is_refused():
         ({"augmentation": Augmentation(mixup=1)}, OptionError, "mixup.*num_classes"),
         ({"augmentation": Augmentation(cutmix=1)}, OptionError, "cutmix.*num_classes"),
         (
-            {"augmentation": AugmentationSchedule(first=AUGMENTATION, last=None, change=1)},
+            {"augmentation": AugmentationSchedule(recipes=[AUGMENTATION, None], changes=[1])},
             OptionError,
             "num_classes",
         ),

@@ -42,9 +42,10 @@ def neighbour(image, row, column, mode):
     return image[tuple(place)].astype(np.float64)
 
 
-def textbook_warp(images, matrices, mode):
-    result = np.zeros(images.shape)
-    for n, r, c in np.ndindex(images.shape[:3]):
+def textbook_warp(images, matrices, mode, size=None):
+    n, *shape, c = images.shape
+    result = np.zeros((n, *(size or shape), c))
+    for n, r, c in np.ndindex(result.shape[:3]):
         y, x = matrices[n] @ (r, c, 1.0)
         i, j = math.floor(y), math.floor(x)
         for di, wi in ((0, 1 - (y - i)), (1, y - i)):
@@ -60,6 +61,16 @@ def test_equals_textbook_loops_at_random_matrices(mode, rng):
     expected = textbook_warp(images, matrices, mode)
     found = warped(images, matrices, fill_mode=mode, fill_value=FILL)
     assert found.dtype == np.float64
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize("mode", FILL_MODES)
+@pytest.mark.parametrize("size", [(3, 9), (8, 1), (1, 1)])
+def test_what_comes_out_may_have_another_size(mode, size, rng):
+    images = rng.uniform(0, 255, (6, 5, 7, 2))
+    matrices = rng.normal(0, 1, (6, 2, 3)) * (1, 1, 8)
+    found = warped(images, matrices, size=size, fill_mode=mode, fill_value=FILL)
+    expected = textbook_warp(images, matrices, mode, size)
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-10)
 
 

@@ -28,6 +28,7 @@ _OPTIONS: dict[str, Any] = {
     "fastmath": _MATHS,
     "no_cfunc_wrapper": True,
 }
+_INLINED: dict[str, Any] = {**_OPTIONS, "forceinline": True, "no_cpython_wrapper": True}
 
 _listener = event.TimingListener()
 event.register("numba:compile", _listener)
@@ -45,7 +46,7 @@ def compiled(function: Callable[..., Any]) -> Any:
 
 def inlined(function: Callable[..., Any]) -> Any:
     """Compile a function into each compiled function that calls it."""
-    return numba.njit(**_OPTIONS, forceinline=True, no_cpython_wrapper=True)(function)
+    return numba.njit(**_INLINED)(function)
 
 
 def built(

@@ -40,13 +40,13 @@ class CompiledTiles:
 
     def cut(self, x: Any, table: Any, start: int) -> None:
         """Transform the overlapping tiles of images (N, H, W, C): B^T d B."""
-        self._do.cut(_packed(x), table, start, self._counts, self._corner)
+        self._do.cut(_packed(x), *_flat(table), start, self._counts, self._corner)
 
     def join(self, table: Any, start: int, y: Any, bias: Any, slope: float) -> None:
         """Put the outputs A^T M A of tiles into y (N, OH, OW, O), with bias and activation."""
         if bias is None:
             bias = np.zeros(y.shape[3], np.float32)
-        self._do.join(table, start, y, _packed(bias), np.float32(slope), self._counts)
+        self._do.join(*_flat(table), start, y, _packed(bias), np.float32(slope), self._counts)
 
     def cut_gradient(
         self, gy: Any, y: Any, slope: float, table: Any, start: int, bias: bool
@@ -58,24 +58,29 @@ class CompiledTiles:
         gy = _packed(gy)
         y = gy if y is None else _packed(y)
         sums = np.zeros(gy.shape[3])
-        self._do.cut_gradient(gy, y, np.float32(slope), table, start, sums, self._counts)
+        self._do.cut_gradient(gy, y, np.float32(slope), *_flat(table), start, sums, self._counts)
         return sums if bias else None
 
     def join_gradient(self, table: Any, start: int, gx: Any) -> None:
         """Add up the overlapping tiles B dV B^T in gx (N, H, W, C): the adjoint of cut."""
-        self._do.join_gradient(table, start, gx, self._counts, self._corner)
+        self._do.join_gradient(*_flat(table), start, gx, self._counts, self._corner)
 
     def filters(self, w: Any, table: Any, part: slice) -> None:
         """Transform filters (r^2, K), or a part of the K, to G g G^T, (n^2, K)."""
-        self._do.filters(_packed(w), table, part.start, part.stop)
+        self._do.filters(*_flat(_packed(w)), *_flat(table), part.start, part.stop)
 
     def filters_gradient(self, table: Any, gw: Any, part: slice) -> None:
         """Put G^T dU G into gw (r^2, K), or into a part of the K: the adjoint of filters."""
-        self._do.filters_gradient(table, gw, part.start, part.stop)
+        self._do.filters_gradient(*_flat(table), *_flat(gw), part.start, part.stop)
 
 
 def _packed(array: Any) -> Any:
     return np.ascontiguousarray(array)
+
+
+def _flat(matrix: Any) -> tuple[Any, int]:
+    # All numbers of it in one row, and their number in a row of it.
+    return matrix.reshape(-1), matrix.shape[1]
 
 
 @functools.cache
@@ -113,28 +118,26 @@ spread_back: Any = None
 
 
 @inlined
-def _put(done, places, table, at, count):
+def _put(done, places, table, stride, at, count):
     # Scratch of a tile to its places in the table.
-    flat, stride = table.reshape(-1), table.shape[1]
     for place in range(places):
-        source, target = done[place * _CELL :], flat[place * stride + at :]
+        source, target = done[place * _CELL :], table[place * stride + at :]
         for k in range(count):
             target[k] = source[k]
 
 
 @inlined
-def _get(done, places, table, at, count):
-    flat, stride = table.reshape(-1), table.shape[1]
+def _get(done, places, table, stride, at, count):
     for place in range(places):
-        source, target = flat[place * stride + at :], done[place * _CELL :]
+        source, target = table[place * stride + at :], done[place * _CELL :]
         for k in range(count):
             target[k] = source[k]
 
 
-def _cut(x, table, start, counts, corner):
+def _cut(x, table, stride, start, counts, corner):
     images, height, width, channels = x.shape
     rows, columns = counts
-    patch = np.zeros(N * N * _CELL, np.float32)
+    patch = np.empty(N * N * _CELL, np.float32)
     half = np.empty(N * N * _CELL, np.float32)
     done = np.empty(N * N * _CELL, np.float32)
     for tile in range(images * rows * columns):
@@ -155,10 +158,10 @@ def _cut(x, table, start, counts, corner):
                 into(patch, j * _CELL, half, j * N * _CELL, count)
             for i in range(N):
                 into(half, i * _CELL, done, i * N * _CELL, count)
-            _put(done, N * N, table, at + c, count)
+            _put(done, N * N, table, stride, at + c, count)
 
 
-def _join(table, start, y, bias, slope, counts):
+def _join(table, stride, start, y, bias, slope, counts):
     images, height, width, channels = y.shape
     rows, columns = counts
     patch = np.empty(N * N * _CELL, np.float32)
@@ -170,7 +173,7 @@ def _join(table, start, y, bias, slope, counts):
         at = start + tile * channels
         for c in range(0, channels, _CELL):
             count = min(_CELL, channels - c)
-            _get(patch, N * N, table, at + c, count)
+            _get(patch, N * N, table, stride, at + c, count)
             for j in range(N):
                 outof(patch, j * _CELL, half, j * N * _CELL, count)
             for i in range(M):
@@ -184,10 +187,10 @@ def _join(table, start, y, bias, slope, counts):
                         target[k] = value if value > 0 else value * slope
 
 
-def _cut_gradient(gy, y, slope, table, start, sums, counts):
+def _cut_gradient(gy, y, slope, table, stride, start, sums, counts):
     images, height, width, channels = gy.shape
     rows, columns = counts
-    patch = np.zeros(N * N * _CELL, np.float32)
+    patch = np.empty(N * N * _CELL, np.float32)
     half = np.empty(N * N * _CELL, np.float32)
     done = np.empty(N * N * _CELL, np.float32)
     total = np.empty(_CELL, np.float32)
@@ -215,10 +218,10 @@ def _cut_gradient(gy, y, slope, table, start, sums, counts):
                 outof_back(patch, j * _CELL, half, j * N * _CELL, count)
             for i in range(N):
                 outof_back(half, i * _CELL, done, i * N * _CELL, count)
-            _put(done, N * N, table, at + c, count)
+            _put(done, N * N, table, stride, at + c, count)
 
 
-def _join_gradient(table, start, gx, counts, corner):
+def _join_gradient(table, stride, start, gx, counts, corner):
     images, height, width, channels = gx.shape
     rows, columns = counts
     patch = np.empty(N * N * _CELL, np.float32)
@@ -233,7 +236,7 @@ def _join_gradient(table, start, gx, counts, corner):
         at = start + tile * channels
         for c in range(0, channels, _CELL):
             count = min(_CELL, channels - c)
-            _get(patch, N * N, table, at + c, count)
+            _get(patch, N * N, table, stride, at + c, count)
             for j in range(N):
                 into_back(patch, j * _CELL, half, j * N * _CELL, count)
             for i in range(N):
@@ -245,8 +248,7 @@ def _join_gradient(table, start, gx, counts, corner):
                         target[k] += source[k]
 
 
-def _filters(w, table, start, stop):
-    size, flat = w.shape[1], w.reshape(-1)
+def _filters(w, size, table, stride, start, stop):
     patch = np.empty(N * N * _CELL, np.float32)
     half = np.empty(N * N * _CELL, np.float32)
     done = np.empty(N * N * _CELL, np.float32)
@@ -254,29 +256,28 @@ def _filters(w, table, start, stop):
         count = min(_CELL, stop - at)
         for i in range(R):
             for j in range(R):
-                source, target = flat[(i * R + j) * size + at :], patch[(i * N + j) * _CELL :]
+                source, target = w[(i * R + j) * size + at :], patch[(i * N + j) * _CELL :]
                 for k in range(count):
                     target[k] = source[k]
         for j in range(R):
             spread(patch, j * _CELL, half, j * N * _CELL, count)
         for i in range(N):
             spread(half, i * _CELL, done, i * N * _CELL, count)
-        _put(done, N * N, table, at, count)
+        _put(done, N * N, table, stride, at, count)
 
 
-def _filters_gradient(table, gw, start, stop):
-    size, flat = gw.shape[1], gw.reshape(-1)
+def _filters_gradient(table, stride, gw, size, start, stop):
     patch = np.empty(N * N * _CELL, np.float32)
     half = np.empty(N * N * _CELL, np.float32)
     done = np.empty(N * N * _CELL, np.float32)
     for at in range(start, stop, _CELL):
         count = min(_CELL, stop - at)
-        _get(patch, N * N, table, at, count)
+        _get(patch, N * N, table, stride, at, count)
         for j in range(N):
             spread_back(patch, j * _CELL, half, j * N * _CELL, count)
         for i in range(R):
             spread_back(half, i * _CELL, done, i * N * _CELL, count)
             for j in range(R):
-                source, target = done[(i * N + j) * _CELL :], flat[(i * R + j) * size + at :]
+                source, target = done[(i * N + j) * _CELL :], gw[(i * R + j) * size + at :]
                 for k in range(count):
                     target[k] = source[k]

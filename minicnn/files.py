@@ -9,12 +9,16 @@ import os
 import secrets
 import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import IO, Any
 
 from minicnn.errors import DataError, OptionError
 
-__all__ = ["atomic_write", "write_json"]
+__all__ = ["Keys", "atomic_write", "checked", "damaged", "read_json", "write_json"]
+
+# What must be in a dict, and what may be, with the type that it has; None where nothing is.
+Kinds = Mapping[str, type | tuple[type, ...]]
+Keys = tuple[Kinds, Kinds]
 
 # What the operating system reports when the place written to is the fault, whoever called write.
 _STORAGE_FAULTS = frozenset(
@@ -96,6 +100,56 @@ def write_json(path: str | os.PathLike[str], content: Any) -> None:
     with atomic_write(path) as file:
         json.dump(content, file, indent=2, allow_nan=False)
         file.write("\n")
+
+
+def read_json(path: str | os.PathLike[str], keys: Keys) -> dict[str, Any]:
+    """Read a JSON file that must hold a dict with these keys.
+
+    Parameters
+    ----------
+    path : str or os.PathLike
+    keys : (mapping of str to type, mapping of str to type)
+        Those that must be there, and those that may be.
+
+    Raises
+    ------
+    DataError
+        It cannot be read, or holds something else.
+    """
+    try:
+        with open(path, encoding="utf-8") as file:
+            content = json.load(file)
+    except OSError as error:
+        raise DataError(f"{os.fspath(path)}: cannot be read ({error.strerror})") from None
+    except (ValueError, RecursionError):
+        raise damaged(path) from None
+    return checked(path, content, keys)
+
+
+def checked(path: str | os.PathLike[str], content: Any, keys: Keys) -> dict[str, Any]:
+    """Return what was read from a file, if it is a dict with these keys.
+
+    Raises
+    ------
+    DataError
+        It is something else.
+    """
+    required, optional = keys
+    if (
+        not isinstance(content, dict)
+        or not all(isinstance(content.get(key), kind) for key, kind in required.items())
+        or not all(
+            content.get(key) is None or isinstance(content[key], kind)
+            for key, kind in optional.items()
+        )
+    ):
+        raise damaged(path)
+    return content
+
+
+def damaged(path: str | os.PathLike[str]) -> DataError:
+    """Return the error for a file that does not hold what it should."""
+    return DataError(f"{os.fspath(path)}: damaged, or of another program; name another folder")
 
 
 def _create(path: str, mode: str) -> IO[Any]:

@@ -18,6 +18,7 @@ from minicnn.commands.train_options import AUGMENTATIONS, NORMALIZATIONS, Option
 from minicnn.errors import OptionError
 from minicnn.files import write_json
 from minicnn.report.comparison import Curves, plot_curves, plot_effects
+from minicnn.report.page.runs import run_title
 
 __all__ = ["main"]
 
@@ -90,7 +91,7 @@ def _draw(plan: Plan, finished: Sequence[Finished], effects: Sequence[Effect]) -
     folder.mkdir(exist_ok=True)
     drawn = "" if finished[0].options.data is not None else ", on drawn faces"
     plot_curves(
-        [Curves(_label(run), run.history, run.row["best_epoch"]) for run in finished],
+        [Curves(run_title(run.name), run.history, run.row["best_epoch"]) for run in finished],
         folder / "ablation.png",
         title=f"{plan.settings['model']}: normalisation and augmentation{drawn}",
     )
@@ -104,19 +105,11 @@ def _draw(plan: Plan, finished: Sequence[Finished], effects: Sequence[Effect]) -
     )
 
 
-def _label(run: Finished) -> str:
-    return run.name.replace("_", ", ").replace("-", " ")
-
-
 def _text(finished: Sequence[Finished], effects: Sequence[Effect]) -> str:
     runs = [
         (
-            run.row["normalize"],
-            run.row["augment"],
-            run.row["seed"],
-            f"{run.row['accuracy']:.4f}",
-            f"{run.row['macro_f1']:.4f}",
-            f"{run.row['train_accuracy']:.4f}",
+            *(run.row[name] for name in ("normalize", "augment", "seed")),
+            *(f"{run.row[name]:.4f}" for name in ("accuracy", "macro_f1", "train_accuracy")),
             run.row["best_epoch"],
         )
         for run in finished
@@ -192,10 +185,5 @@ def _parser(program: str) -> Any:
             help=f"some of {', '.join(choices)}; the first is what the others are compared with "
             f"({','.join(DEFAULTS[name])})",
         )
-    add(
-        "--repeats",
-        type=whole(1),
-        metavar="N",
-        help="train each with N seeds, from --seed on (1)",
-    )
+    add("--repeats", type=whole(1), metavar="N", help="train each with N seeds, from --seed on (1)")
     return parser

@@ -10,17 +10,7 @@ from typing import Any, NoReturn
 
 from minicnn.errors import OptionError
 
-__all__ = [
-    "Parser",
-    "above",
-    "at_least",
-    "between",
-    "or_none",
-    "path",
-    "share",
-    "sizes",
-    "whole",
-]
+__all__ = ["Parser", "or_none", "path", "real", "sizes", "whole"]
 
 
 class Parser(argparse.ArgumentParser):
@@ -94,37 +84,21 @@ def sizes(*counts: int) -> Callable[[str], tuple[int, ...]]:
     return convert
 
 
-def _real(text: str, allowed: Callable[[float], bool], expected: str) -> float:
-    try:
-        number = float(text)
-    except ValueError:
-        number = math.nan
-    if not math.isfinite(number) or not allowed(number):
-        raise argparse.ArgumentTypeError(f"expected a number {expected}, got {text!r}")
-    return number
+def real(expected: str, allowed: Callable[[float], bool]) -> Callable[[str], float]:
+    """Return a converter to numbers that are allowed, which says otherwise what is expected."""
 
+    def convert(text: str) -> float:
+        try:
+            number = float(text)
+        except ValueError:
+            number = math.nan
+        if not math.isfinite(number) or not allowed(number):
+            raise argparse.ArgumentTypeError(f"expected a number {expected}, got {text!r}")
+        return number
 
-def above(low: float) -> Callable[[str], float]:
-    """Return a converter to numbers above `low`."""
-    return lambda text: _real(text, lambda x: x > low, f"above {low}")
-
-
-def between(low: float, high: float) -> Callable[[str], float]:
-    """Return a converter to numbers between two others, neither of them included."""
-    return lambda text: _real(text, lambda x: low < x < high, f"between {low} and {high}")
+    return convert
 
 
 def or_none(convert: Callable[[str], float]) -> Callable[[str], float | None]:
     """Return a converter that also takes the word none."""
     return lambda text: None if text == "none" else convert(text)
-
-
-def share(text: str) -> float:
-    """Convert a number from 0 to 1, both of them included."""
-    return _real(text, lambda x: 0 <= x <= 1, "from 0 to 1")
-
-
-def at_least(low: float, below: float = math.inf) -> Callable[[str], float]:
-    """Return a converter to numbers of `low` or more, and below another one."""
-    expected = f"of {low} or more" + ("" if below == math.inf else f", below {below}")
-    return lambda text: _real(text, lambda x: low <= x < below, expected)

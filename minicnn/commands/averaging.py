@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 from minicnn.commands.arguments import Parser
-from minicnn.commands.train_options import Options
-from minicnn.commands.train_run import predicted
-from minicnn.data.face_dataset import FaceDataset
-from minicnn.training.ensemble import Views, mean_probabilities
-from minicnn.zoo.network import Network
+from minicnn.training.ensemble import Views
 
-__all__ = ["add_tta_option", "averaged", "averaged_text", "predicted_together"]
+__all__ = ["add_tta_option", "averaged", "averaged_text"]
 
 
 def add_tta_option(parser: Parser) -> None:
@@ -25,19 +18,6 @@ def add_tta_option(parser: Parser) -> None:
         action="store_true",
         help=f"average over {len(views)} views of each image: in place and moved by two pixels, as "
         "it is and mirrored (test-time augmentation)",
-    )
-
-
-def predicted_together(
-    networks: Sequence[Network], dataset: FaceDataset, options: Options, views: Views | None
-) -> np.ndarray:
-    """Return the mean probabilities of every image of a split, (N, K).
-
-    Each network gets the images by its own normalisation.
-    """
-    return mean_probabilities(
-        predicted(network, dataset, options, network.normalization, tta=views)
-        for network in networks
     )
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from minicnn.commands.experiment_plan import Plan, experiment_main, experiment_parser
 from minicnn.commands.experiments import Finished, train_all, write_reports, write_table
@@ -18,18 +19,11 @@ KIND = "compare_dnn"
 RESULTS = ("comparison.json", "comparison.csv", "figures/comparison.png", "report.html")
 
 
-class _System(NamedTuple):
-    """A convolutional network, its dense counterpart, and the validation accuracies reported."""
-
-    cnn: str
-    dnn: str
-    reported: dict[str, float | None]
-
-
-SYSTEMS = {
-    "B": _System("avgpool_cnn", "avgpool_dnn", {"avgpool_cnn": 0.70, "avgpool_dnn": None}),
-    "C": _System("wide_cnn", "plain_dnn", {"wide_cnn": 0.6296, "plain_dnn": 0.2655}),
-    "D": _System("vgg16_bn", "deep_dnn", {"vgg16_bn": 0.70, "deep_dnn": 0.5}),
+# A convolutional network and its dense counterpart, with the validation accuracies reported.
+SYSTEMS: dict[str, dict[str, float | None]] = {
+    "B": {"avgpool_cnn": 0.70, "avgpool_dnn": None},
+    "C": {"wide_cnn": 0.6296, "plain_dnn": 0.2655},
+    "D": {"vgg16_bn": 0.70, "deep_dnn": 0.5},
 }
 
 
@@ -46,10 +40,21 @@ def main(arguments: Sequence[str] | None = None, *, program: str = KIND) -> int:
 
 
 def _compare(plan: Plan) -> None:
-    system = SYSTEMS[plan.settings["system"]]
-    runs = {name: {"model": name} for name in (system.cnn, system.dnn)}
-    cnn, dnn = train_all(plan, runs, RESULTS)
-    content = _content(plan, system, cnn, dnn)
+    reported = SYSTEMS[plan.settings["system"]]
+    cnn, dnn = train_all(plan, {name: {"model": name} for name in reported}, RESULTS)
+    content = {
+        "system": plan.settings["system"],
+        "data": cnn.options.data,
+        "runs": [cnn.row, dnn.row],
+        "difference": {
+            "accuracy": cnn.row["accuracy"] - dnn.row["accuracy"],
+            # Of a difference of two independent numbers.
+            "standard_error": math.hypot(cnn.row["standard_error"], dnn.row["standard_error"]),
+            "macro_f1": cnn.row["macro_f1"] - dnn.row["macro_f1"],
+            "parameters": cnn.row["parameters"] - dnn.row["parameters"],
+        },
+        "reported": reported,
+    }
     write_table(plan.out / "comparison.csv", [cnn.row, dnn.row])
     (plan.out / "figures").mkdir(exist_ok=True)
     plot_curves(
@@ -59,7 +64,7 @@ def _compare(plan: Plan) -> None:
         + ("" if cnn.options.data is not None else ", on drawn faces"),
     )
     write_json(plan.out / "comparison.json", content)
-    plan.say(_text(system, cnn, dnn, content["difference"], plan.out))
+    plan.say(_text(reported, cnn, dnn, content["difference"], plan.out))
     write_reports(plan, [cnn, dnn])
 
 
@@ -67,47 +72,26 @@ def _label(run: Finished) -> str:
     return f"{run.name}, {run.row['parameters'] / 1e6:.2f} M parameters"
 
 
-def _content(plan: Plan, system: _System, cnn: Finished, dnn: Finished) -> dict[str, Any]:
-    return {
-        "system": plan.settings["system"],
-        "data": cnn.options.data,
-        "runs": [cnn.row, dnn.row],
-        "difference": {
-            "accuracy": cnn.row["accuracy"] - dnn.row["accuracy"],
-            "standard_error": _both(cnn.row["standard_error"], dnn.row["standard_error"]),
-            "macro_f1": cnn.row["macro_f1"] - dnn.row["macro_f1"],
-            "parameters": cnn.row["parameters"] - dnn.row["parameters"],
-        },
-        "reported": system.reported,
-    }
-
-
-def _both(first: float, second: float) -> float:
-    """Return the standard error of a difference of two independent numbers."""
-    return (first**2 + second**2) ** 0.5
-
-
 def _text(
-    system: _System, cnn: Finished, dnn: Finished, difference: dict[str, Any], out: Path
+    reported: dict[str, float | None],
+    cnn: Finished,
+    dnn: Finished,
+    difference: dict[str, Any],
+    out: Path,
 ) -> str:
     header = ("network", "parameters", "epochs", "best", "validation accuracy", "macro F1",
               "training accuracy", "reported")  # fmt: skip
-    rows = []
-    for run in (cnn, dnn):
-        row = run.row
-        reported = None if run.options.data is None else system.reported[run.name]
-        rows.append(
-            (
-                run.name,
-                row["parameters"],
-                row["epochs"],
-                row["best_epoch"],
-                f"{row['accuracy']:.4f}",
-                f"{row['macro_f1']:.4f}",
-                f"{row['train_accuracy']:.4f}",
-                None if reported is None else f"{reported:.4f}",
-            )
+    rows = [
+        (
+            run.name,
+            *(run.row[name] for name in ("parameters", "epochs", "best_epoch")),
+            *(f"{run.row[name]:.4f}" for name in ("accuracy", "macro_f1", "train_accuracy")),
+            None
+            if run.options.data is None or reported[run.name] is None
+            else f"{reported[run.name]:.4f}",
         )
+        for run in (cnn, dnn)
+    ]
     gain, spread = difference["accuracy"], difference["standard_error"]
     which = "ahead of" if gain > 0 else "behind" if gain < 0 else "level with"
     doubt = ", which is within the noise" if abs(gain) <= 2 * spread else ""
@@ -133,6 +117,6 @@ def _parser(program: str) -> Any:
         ),
         omit=("--model",),
     )
-    systems = "; ".join(f"{name}: {each.cnn} and {each.dnn}" for name, each in SYSTEMS.items())
+    systems = "; ".join(f"{name}: {' and '.join(each)}" for name, each in SYSTEMS.items())
     parser.add_argument("--system", choices=tuple(SYSTEMS), help=f"{systems} (B)")
     return parser

@@ -7,28 +7,16 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from minicnn import backend
 from minicnn.commands.arguments import Parser, path, whole
-from minicnn.commands.averaging import (
-    add_tta_option,
-    averaged,
-    averaged_text,
-    predicted_together,
-)
+from minicnn.commands.averaging import add_tta_option, averaged, averaged_text
 from minicnn.commands.exits import guarded, refuse_existing
 from minicnn.commands.models import NAME_HELP, find_weights, load_networks, refuse_other_faces
 from minicnn.commands.run_folder import RunFolder, versions
 from minicnn.commands.tables import text_table
-from minicnn.commands.train_data import (
-    VALIDATION_SPLITS,
-    Faces,
-    labelled,
-    limited,
-    loading_once,
-)
+from minicnn.commands.train_data import VALIDATION_SPLITS, Faces, labelled, limited, loading_once
 from minicnn.commands.train_options import Options
+from minicnn.commands.train_run import predicted
 from minicnn.commands.trained_run import Part, stored_faces
 from minicnn.data.fer2013 import load
 from minicnn.data.predictions import write_predictions
@@ -37,7 +25,7 @@ from minicnn.files import write_json
 from minicnn.random import Streams
 from minicnn.report.figures import plot_confusion, require_matplotlib
 from minicnn.training.calibration import Calibration, calibration
-from minicnn.training.ensemble import Views
+from minicnn.training.ensemble import Views, mean_probabilities
 from minicnn.training.evaluation import scores_of
 from minicnn.training.metrics import Scores
 from minicnn.zoo.network import Network
@@ -62,7 +50,10 @@ def _run(arguments: Sequence[str] | None, program: str) -> int:
         part = _part(given)
         refuse_other_faces(networks[0], part.images, part.source)
         options = Options(batch_size=given["batch_size"])
-        probabilities = predicted_together(networks, part.images, options, views)
+        # Each network gets the images by its own normalisation.
+        probabilities = mean_probabilities(
+            predicted(network, part.images, options, tta=views) for network in networks
+        )
     if given["predictions"]:
         write_predictions(given["predictions"], part.images.ids, probabilities.argmax(axis=1))
     if not labelled(part.images):
@@ -175,7 +166,6 @@ def _text(
     reliability: Calibration,
     views: Views | None,
 ) -> str:
-    spread = np.sqrt(scores.accuracy * (1 - scores.accuracy) / scores.count)
     per_class = [
         (name, f"{precision:.3f}", f"{recall:.3f}", f"{f1:.3f}", int(support))
         for name, precision, recall, f1, support in zip(
@@ -191,8 +181,8 @@ def _text(
             f"{_names(networks)} on {part.split} of {part.source}: {scores.count:,} images",
             *[mean] * bool(mean),
             *note,
-            f"accuracy {scores.accuracy:.4f} (standard error {spread:.4f}), macro F1 "
-            f"{scores.macro_f1:.4f}, loss {scores.loss:.4f}, expected calibration error "
+            f"accuracy {scores.accuracy:.4f} (standard error {scores.standard_error:.4f}), "
+            f"macro F1 {scores.macro_f1:.4f}, loss {scores.loss:.4f}, expected calibration error "
             f"{reliability.error:.4f}",
             "",
             text_table(("class", "precision", "recall", "F1", "images"), per_class),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import sys
 from collections.abc import Callable, Iterable
@@ -10,7 +11,7 @@ from pathlib import Path
 
 from minicnn.errors import DataError, MinicnnError, OptionError
 
-__all__ = ["ERROR", "INTERRUPTED", "guarded", "refuse_existing", "short_name"]
+__all__ = ["ERROR", "INTERRUPTED", "guarded", "printer", "refuse_existing", "short_name"]
 
 ERROR = 2
 INTERRUPTED = 130  # what shells report for a program that Ctrl-C ended
@@ -62,6 +63,11 @@ def short_name(program: str) -> str:
     """Return what a program is called in messages: ``python examples/predict.py`` is "predict"."""
     name = program.removeprefix("python ").removeprefix("-m ")
     return Path(name).stem if name.endswith(".py") else name
+
+
+def printer(*, quiet: bool) -> Callable[[str], None]:
+    """Return what prints a line at once, or where nothing is to be said, nothing."""
+    return (lambda text: None) if quiet else functools.partial(print, flush=True)
 
 
 def refuse_existing(paths: Iterable[str | os.PathLike[str]], *, overwrite: bool) -> None:

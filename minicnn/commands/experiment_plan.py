@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,15 +12,15 @@ from typing import Any
 import numpy as np
 
 from minicnn.commands.arguments import Parser, path
-from minicnn.commands.exits import guarded
+from minicnn.commands.exits import guarded, printer
 from minicnn.commands.reporting import require_report
-from minicnn.commands.train_arguments import REQUEST, add_options
-from minicnn.errors import DataError, OptionError
+from minicnn.commands.train_arguments import add_options, take_request
+from minicnn.errors import OptionError
+from minicnn.files import read_json
+from minicnn.report.run_files import PLAN
 from minicnn.training.interrupt import terminable
 
-__all__ = ["PLAN", "Plan", "experiment_main", "experiment_parser"]
-
-PLAN = "experiment.json"
+__all__ = ["Plan", "experiment_main", "experiment_parser"]
 
 
 @dataclass(frozen=True)
@@ -53,8 +52,7 @@ class Plan:
 
     def say(self, text: str) -> None:
         """Print a line, unless nothing is to be printed."""
-        if not self.quiet:
-            print(text, flush=True)
+        printer(quiet=self.quiet)(text)
 
 
 def experiment_parser(
@@ -138,9 +136,7 @@ def _planned(
     folder: Callable[[dict[str, Any]], str],
 ) -> Plan:
     """Complete what a command line asks for: by what is stored, else by the defaults."""
-    request = {name: given.pop(name) for name in REQUEST}
-    if request["resume"] and request["overwrite"]:
-        raise OptionError("--resume and --overwrite cannot be had together; choose one of them")
+    request = take_request(given)
     own = {name: given.pop(name) for name in tuple(given) if name in defaults}
     out = Path(request["out"] or folder({**defaults, **own}))
     if request["resume"]:
@@ -174,15 +170,8 @@ def _stored(out: Path, kind: str) -> dict[str, Any]:
     file = out / PLAN
     if not file.is_file():
         raise OptionError(f"{out}: holds no experiment to resume; leave --resume out to begin one")
-    try:
-        plan = json.loads(file.read_text(encoding="utf-8"))
-        found, dicts = plan["kind"], (plan["settings"], plan["given"])
-        if not all(isinstance(each, dict) for each in dicts):
-            raise TypeError("no dicts")
-    except OSError as error:
-        raise DataError(f"{file}: cannot be read ({error.strerror})") from None
-    except (ValueError, KeyError, TypeError):
-        raise DataError(f"{file}: damaged, or of another program; choose another --out") from None
+    plan = read_json(file, ({"kind": str, "settings": dict, "given": dict}, {}))
+    found = plan["kind"]
     if found != kind:
         raise OptionError(f"{out}: holds an experiment {found}, not {kind}; choose another --out")
     return plan

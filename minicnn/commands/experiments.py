@@ -2,34 +2,31 @@
 
 from __future__ import annotations
 
-import json
 import shlex
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from minicnn import backend, zoo
+from minicnn import backend
 from minicnn.commands.exits import refuse_existing
-from minicnn.commands.experiment_plan import PLAN, Plan
+from minicnn.commands.experiment_plan import Plan
 from minicnn.commands.models import load_network
-from minicnn.commands.reporting import gather_trained, stored_explanations, write_report
+from minicnn.commands.reporting import gather_trained, write_report
 from minicnn.commands.run_folder import RunFolder, versions
 from minicnn.commands.tables import write_csv
 from minicnn.commands.train_data import Faces, loading_once
-from minicnn.commands.train_fer import train
-from minicnn.commands.train_options import Options, Request, merge, words_of
+from minicnn.commands.train_fer import Prepared, prepare, train
+from minicnn.commands.train_options import Options, Request, words_of
 from minicnn.commands.train_run import predicted
-from minicnn.commands.trained_run import refuse_other_data, stored_options
 from minicnn.errors import OptionError
 from minicnn.files import atomic_write, write_json
 from minicnn.inspect.summarize import summary
 from minicnn.report.page import build_experiment_report
+from minicnn.report.run_files import PLAN, read_run
 from minicnn.training.history import History
 
-__all__ = ["Finished", "standard_error", "train_all", "write_reports", "write_table"]
+__all__ = ["Finished", "train_all", "write_reports", "write_table"]
 
 TRAIN = "python -m minicnn train"  # repeats a single run
 COLUMNS = (
@@ -82,7 +79,15 @@ def train_all(
     if not plan.resume and not plan.overwrite:
         _refuse_existing(plan, results)
     faces_of = loading_once()
-    prepared = {name: _prepared(plan, name, own, faces_of) for name, own in runs.items()}
+    prepared = {}
+    for name, own in runs.items():
+        folder = RunFolder(plan.out / name)
+        resume = plan.resume and folder.config.exists()
+        # Its page shows the comparison too, and so is written when that is there.
+        request = Request(
+            {**plan.given, **own}, str(folder), resume, plan.overwrite, plan.quiet, report=False
+        )
+        prepared[name] = prepare(request, folder, faces_of)
     # All that could be checked was: now the folder is this experiment's.
     plan.out.mkdir(parents=True, exist_ok=True)
     if plan.overwrite:
@@ -90,31 +95,11 @@ def train_all(
             (plan.out / name).unlink(missing_ok=True)
     write_json(plan.out / PLAN, _described(plan, tuple(runs)))
     finished = []
-    for number, (name, (request, faces)) in enumerate(prepared.items(), 1):
+    for number, (name, run) in enumerate(prepared.items(), 1):
         plan.say(f"== run {number} of {len(runs)}: {name}")
-        folder = RunFolder(plan.out / name)
-        train(request, folder, TRAIN, faces=faces)
-        finished.append(_finished(name, folder, faces))
+        train(run, TRAIN)
+        finished.append(_finished(name, run))
     return finished
-
-
-def _prepared(
-    plan: Plan, name: str, own: Mapping[str, Any], faces_of: Callable[[Options], Faces]
-) -> tuple[Request, Faces]:
-    """Return what is asked of a run, and its faces."""
-    folder = RunFolder(plan.out / name)
-    resume = plan.resume and folder.config.exists()
-    folder.check(resume=resume, overwrite=plan.overwrite)
-    given = {**plan.given, **own}
-    config, before = stored_options(folder) if resume else (None, None)
-    options = merge(given, before)
-    faces = faces_of(options)
-    if config is not None:
-        remedy = "resume it with the same, or choose another --out"
-        refuse_other_data(faces, options, config, remedy)
-    # Its page shows the comparison too, and so is written when that is there.
-    request = Request(given, str(folder), resume, plan.overwrite, plan.quiet, report=False)
-    return request, faces
 
 
 def _refuse_existing(plan: Plan, results: Sequence[str]) -> None:
@@ -132,13 +117,11 @@ def write_reports(plan: Plan, finished: Sequence[Finished]) -> None:
     if not plan.report:
         return
     for run in finished:
-        folder, validation = RunFolder(plan.out / run.name), run.faces.require_validation()
+        folder = RunFolder(plan.out / run.name)
         with backend.use(run.options.backend), folder.hold():
             network = load_network(folder.path)
-            probabilities = predicted(network, validation, run.options, network.normalization)
-            shown = gather_trained(run.faces, probabilities)
-            found = stored_explanations(folder)
-            write_report(folder, network, shown, explanations=found)
+            probabilities = predicted(network, run.faces.require_validation(), run.options)
+            write_report(folder, network, gather_trained(run.faces, probabilities))
     page = build_experiment_report(plan.out, dataset=finished[0].faces.together())
     plan.say(f"report: {page}")
 
@@ -163,33 +146,28 @@ def _words(plan: Plan) -> list[str]:
     return words if plan.report else [*words, "--no-report"]
 
 
-def _finished(name: str, folder: RunFolder, faces: Faces) -> Finished:
+def _finished(name: str, run: Prepared) -> Finished:
     """Read back what a run brought."""
-    options = Options(**folder.stored()["options"])
-    metrics = json.loads(folder.metrics.read_text(encoding="utf-8"))
-    history = History.read_csv(folder.history)
-    counts = summary(zoo.load(folder.weights)).total.counts()
-    found, trained = metrics["splits"]["validation"], metrics["splits"]["train"]
+    files = read_run(run.folder.path)
+    metrics, (history,) = files.metrics or {}, files.histories
+    found, trained = files.splits["validation"], files.splits["train"]
+    counts = summary(files.network).total.counts()
     row = {
         "run": name,
-        **{key: value for key, value in asdict(options).items() if key in COLUMNS},
+        **{key: value for key, value in asdict(run.options).items() if key in COLUMNS},
         **{key: counts[key] for key in ("parameters", "trainable", "flops")},
         "epochs": metrics["epochs"],
         "best_epoch": metrics["best_epoch"],
-        "accuracy": found["accuracy"],
-        "standard_error": standard_error(found["accuracy"], found["count"]),
-        "macro_f1": found["macro_f1"],
-        "loss": found["loss"],
-        "train_accuracy": trained["accuracy"],
-        "train_loss": trained["loss"],
+        "accuracy": found.accuracy,
+        "standard_error": found.standard_error,
+        "macro_f1": found.macro_f1,
+        "loss": found.loss,
+        "train_accuracy": trained.accuracy,
+        "train_loss": trained.loss,
         "seconds": sum(history.column("seconds")),
     }
-    return Finished(name, options, faces, history, {column: row[column] for column in COLUMNS})
-
-
-def standard_error(accuracy: float, count: int) -> float:
-    """Return the standard error of an accuracy that was counted on so many images."""
-    return float(np.sqrt(accuracy * (1 - accuracy) / max(count, 1)))
+    row = {column: row[column] for column in COLUMNS}
+    return Finished(name, run.options, run.faces, history, row)
 
 
 def write_table(file: Path, rows: Sequence[Mapping[str, Any]]) -> None:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from minicnn import backend, zoo
 from minicnn.commands.arguments import Parser, path, whole
-from minicnn.commands.exits import guarded
+from minicnn.commands.exits import guarded, printer
 from minicnn.commands.explained_run import explain_run, refuse_to_replace
 from minicnn.commands.explaining import Settings, resolve_layers
 from minicnn.commands.models import (
@@ -70,10 +70,7 @@ def main(arguments: Sequence[str] | None = None, *, program: str = "explain_fer"
 
 
 def _run(given: dict[str, Any]) -> None:
-    def say(text: str) -> None:
-        if not given["quiet"]:
-            print(text, flush=True)
-
+    say = printer(quiet=given["quiet"])
     require_matplotlib()
     asked = _asked(given)
     refuse_to_replace(asked.target.explanations, overwrite=given["overwrite"])

@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 
 from minicnn import backend, explain
-from minicnn.commands.explaining import Chosen, Settings, loader_of
+from minicnn.commands.explaining import Chosen, Settings
+from minicnn.commands.train_data import evaluation_loader
+from minicnn.commands.train_options import Options
 from minicnn.nn.conv import Conv2d
 from minicnn.random import Streams
 from minicnn.zoo.network import Network
@@ -74,10 +76,10 @@ def _explain_layer(
         )
         found["ascent"] = backend.to_numpy(ascent.images)
         found["values"] = ascent.values[-1]
-    searched = chosen.searched
+    searched, options = chosen.searched, Options(batch_size=settings.batch_size)
     top = explain.top_activations(
         network,
-        loader_of(network, searched, settings.batch_size),
+        evaluation_loader(searched, options, network.normalization),
         layer,
         filters=range(min(count, TOP_FILTERS)),
         k=TOP_FACES,

@@ -77,7 +77,7 @@ def explain_run(
     settings: Settings,
     say: Callable[[str], None],
     *,
-    weights: Path | None = None,
+    weights: Path,
 ) -> Explanations:
     """Explain a network, and write figures, numbers and arrays in place of those there.
 
@@ -90,15 +90,14 @@ def explain_run(
     settings : Settings
     say : callable
         Is told how far it is.
-    weights : Path, optional
-        The file that the network was read from; the run's own by default.
+    weights : Path
+        The file that the network was read from.
 
     Returns
     -------
     Explanations
     """
     with run.hold(figures=False), run.new_explanations() as folder:
-        weights = run.weights if weights is None else weights
         found = explanations_of(network, part, settings, say, weights=weights)
         count = draw_explanations(found, part.images.class_names, folder)
         found.save(folder)

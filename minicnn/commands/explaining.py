@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from minicnn import backend, explain
+from minicnn.commands.train_data import evaluation_loader
+from minicnn.commands.train_options import Options
 from minicnn.data.face_dataset import FaceDataset
-from minicnn.data.loader import DataLoader
 from minicnn.errors import OptionError, ShapeError
 from minicnn.explain.inputs import BATCH_SIZE
 from minicnn.inspect.summarize import summary
@@ -20,7 +21,7 @@ from minicnn.random import Streams
 from minicnn.training.evaluation import predict
 from minicnn.zoo.network import Network
 
-__all__ = ["Chosen", "Settings", "loader_of", "quick_settings", "resolve_layers"]
+__all__ = ["Chosen", "Settings", "quick_settings", "resolve_layers"]
 
 SMALL = 100_000_000  # operations for a picture: such a network is explained in seconds
 FAINT = 8.0  # grey levels; a picture with a smaller standard deviation shows no face
@@ -69,14 +70,14 @@ class Settings:
     searched: int | None = None
 
 
-def quick_settings(network: Network, *, faces: int = 6, batch_size: int = BATCH_SIZE) -> Settings:
+def quick_settings(network: Network, *, batch_size: int) -> Settings:
     """Return settings that take seconds: thorough for a small network, else by gradients alone."""
     layer, features = resolve_layers(network, None, ())
     small = summary(network).cost.flops < SMALL
     return Settings(
         layer,
         features,
-        faces=faces,
+        faces=6,
         measured=16,
         samples=25 if small else 10,
         steps=60 if small else 0,
@@ -128,8 +129,10 @@ class Chosen:
         faces = dataset.subset(np.flatnonzero(shows))
         rows = _spread(faces.require_labels(), Streams(settings.seed)["faces"])
         part = faces.subset(rows[: max(settings.faces, settings.measured)])
-        probabilities = predict(network, loader_of(network, part, settings.batch_size))
-        images = [x.data for x, _ in loader_of(network, part, settings.batch_size)]
+        options = Options(batch_size=settings.batch_size)
+        loader = evaluation_loader(part, options, network.normalization)
+        probabilities = predict(network, loader)
+        images = [x.data for x, _ in loader]
         images = backend.xp(images[0]).concatenate(images)
         searched = faces if settings.searched is None else faces.subset(rows[: settings.searched])
         return cls(faces, int((~shows).sum()), part, searched, images, probabilities)
@@ -148,17 +151,6 @@ def _spread(labels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         mine = labels[order] == label
         turn[mine] = np.arange(mine.sum())
     return order[np.lexsort((labels[order], turn))]
-
-
-def loader_of(network: Network, part: FaceDataset, batch_size: int) -> DataLoader:
-    """Return a loader of all faces as they are, in their order, as the network takes them."""
-    return DataLoader(
-        part.images,
-        part.require_labels(),
-        batch_size=batch_size,
-        normalization=network.normalization,
-        prefetch=0,
-    )
 
 
 def resolve_layers(

@@ -88,7 +88,15 @@ def _run(arguments: Sequence[str] | None, program: str) -> int:
             target = targets.get(file)
             if target is not None:
                 target.parent.mkdir(parents=True, exist_ok=True)
-                _draw(found, names, target, f"{Path(file).name}, by {network.name}")
+                plot_predictions(
+                    found.picture,
+                    found.boxes,
+                    found.inputs,
+                    found.probabilities,
+                    names,
+                    target,
+                    title=f"{Path(file).name}, by {network.name}",
+                )
             done.append(_entry(file, found, names, target))
             if not given["json"]:
                 print(_text(file, found, names, target), flush=True)
@@ -145,18 +153,6 @@ def _found(network: Network, picture: np.ndarray, views: Views | None, *, detect
     if views is not None:
         where = f"{where}, {averaged_text(1, views)}"
     return _Found(picture, boxes, where, inputs, probabilities)
-
-
-def _draw(found: _Found, names: Sequence[str], target: Path, title: str) -> None:
-    plot_predictions(
-        found.picture,
-        found.boxes,
-        found.inputs,
-        found.probabilities,
-        names,
-        target,
-        title=title,
-    )
 
 
 def _entry(file: str, found: _Found, names: Sequence[str], target: Path | None) -> dict[str, Any]:

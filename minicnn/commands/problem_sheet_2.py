@@ -55,7 +55,7 @@ def output_sizes(work: Workings) -> None:
     work.end()
 
 
-def cross_entropy_gradients(work: Workings, *, seed: int = 0) -> None:
+def cross_entropy_gradients(work: Workings, *, seed: int) -> None:
     """Derive the gradient of softmax and cross-entropy, and check each step."""
     rng = np.random.default_rng(seed)
     z = rng.normal(size=4)

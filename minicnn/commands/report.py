@@ -8,7 +8,7 @@ from typing import Any
 
 from minicnn import backend
 from minicnn.commands.arguments import Parser, path, whole
-from minicnn.commands.exits import guarded
+from minicnn.commands.exits import guarded, printer
 from minicnn.commands.explained_run import explain_run, refuse_to_replace
 from minicnn.commands.explaining import Settings, resolve_layers
 from minicnn.commands.reporting import (
@@ -24,7 +24,6 @@ from minicnn.commands.run_folder import EXPLANATIONS, RunFolder
 from minicnn.commands.trained_run import stored_options
 from minicnn.errors import MinicnnError, OptionError
 from minicnn.explain.inputs import BATCH_SIZE
-from minicnn.report.explained import Explanations
 from minicnn.report.run_files import read_experiment, read_run
 from minicnn.training.interrupt import terminable
 from minicnn.zoo.network import Network
@@ -37,17 +36,16 @@ def main(arguments: Sequence[str] | None = None, *, program: str = "report") -> 
 
     def job() -> int:
         with terminable():
-            _run(vars(_parser(program).parse_args(arguments)))
+            given = vars(_parser(program).parse_args(arguments))
+            say = printer(quiet=given["quiet"])
+            page = _write(given, say)
+            say(f"report: {page} ({page.stat().st_size / 1e6:.1f} MB)")
         return 0
 
     return guarded(program, job, again=lambda: "the page is as it was")
 
 
-def _run(given: dict[str, Any]) -> None:
-    def say(text: str) -> None:
-        if not given["quiet"]:
-            print(text, flush=True)
-
+def _write(given: dict[str, Any], say: Callable[[str], None]) -> Path:
     require_report()
     folder = RunFolder(given["run"])
     experiment = read_experiment(folder.path)
@@ -57,29 +55,21 @@ def _run(given: dict[str, Any]) -> None:
             raise OptionError(
                 f"{folder}: is an experiment; --explain and --data are for one of its runs: {names}"
             )
-        page = write_experiment_report(folder.path, RunFolder(folder.path / next(
-            iter(experiment.plan["runs"]))))  # fmt: skip
-        say(f"report: {page}{_size(page)}")
-        return
+        first = RunFolder(folder.path / experiment.plan["runs"][0])
+        return write_experiment_report(folder.path, first)
     with backend.use(given["backend"]):
         network = read_run(folder.path).network
         shown, missing = _shown(folder, network, given)
-        explanations = _explanations(folder, network, shown, given, say)
+        _explain(folder, network, shown, given, say)
         with folder.hold():
-            page = write_report(
+            return write_report(
                 folder,
                 network,
                 shown,
-                explanations=explanations,
                 missing=missing,
                 mistakes=given["faces"],
                 batch_size=given["batch_size"] or BATCH_SIZE,
             )
-    say(f"report: {page}{_size(page)}")
-
-
-def _size(page: Path) -> str:
-    return f" ({page.stat().st_size / 1e6:.1f} MB)"
 
 
 def _shown(folder: RunFolder, network: Network, given: dict[str, Any]) -> tuple[Shown | None, str]:
@@ -95,25 +85,25 @@ def _shown(folder: RunFolder, network: Network, given: dict[str, Any]) -> tuple[
         return None, str(error)
 
 
-def _explanations(
+def _explain(
     folder: RunFolder,
     network: Network,
     shown: Shown | None,
     given: dict[str, Any],
     say: Callable[[str], None],
-) -> Explanations | None:
+) -> None:
+    """Explain the run where that is asked for, and was not done."""
     found = stored_explanations(folder)
     if given["explain"] and shown is not None and (found is None or given["overwrite"]):
         refuse_to_replace(folder.explanations, overwrite=given["overwrite"])
         layer, features = resolve_layers(network, None, ())
         settings = Settings(layer, features, batch_size=given["batch_size"] or BATCH_SIZE)
-        return explain_run(folder, network, shown.part, settings, say)
-    if found is None and folder.explanations.is_dir():
+        explain_run(folder, network, shown.part, settings, say, weights=folder.weights)
+    elif found is None and folder.explanations.is_dir():
         say(
             f"note: {folder.explanations} is damaged or of other weights; a quick look takes its "
             "place (--explain --overwrite renews it)"
         )
-    return found
 
 
 def _parser(program: str) -> Parser:

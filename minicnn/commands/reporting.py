@@ -91,7 +91,7 @@ def gather(
         # In batches as those of the run, the same numbers come out to the last bit.
         stored = folder.stored()["options"].get("batch_size", Options.batch_size)
         options = Options(batch_size=batch_size or stored)
-        probabilities = predicted(network, part.images, options, network.normalization)
+        probabilities = predicted(network, part.images, options)
         evaluated = Evaluated(part.images, probabilities, part.split, part.source)
     return Shown(part, evaluated, dataset)
 
@@ -122,12 +122,11 @@ def write_report(
     network: Network,
     shown: Shown | None,
     *,
-    explanations: Explanations | None = None,
     missing: str = "",
     mistakes: int = MISTAKES,
     batch_size: int = BATCH_SIZE,
 ) -> Path:
-    """Write the page of a run; of what there are no explanations, with a quick look.
+    """Write the page of a run; where there are no explanations, with a quick look.
 
     Parameters
     ----------
@@ -137,8 +136,6 @@ def write_report(
         Of the run.
     shown : Shown, optional
         The faces.
-    explanations : Explanations, optional
-        Of the network.
     missing : str
         Why there are no faces.
     mistakes : int
@@ -151,7 +148,7 @@ def write_report(
     Path
         Of the page.
     """
-    why = ""
+    why, explanations = "", stored_explanations(folder)
     evaluated = None if shown is None else shown.evaluated
     if evaluated is not None and not np.isfinite(evaluated.probabilities).all():
         evaluated = explanations = None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import platform
 import re
@@ -18,6 +17,7 @@ import numpy as np
 import minicnn
 from minicnn import backend
 from minicnn.errors import DataError, OptionError
+from minicnn.files import read_json
 from minicnn.kernels.threads import ENVIRONMENT_VARIABLE, thread_count
 from minicnn.training.crossvalidation import RESULT
 
@@ -92,8 +92,7 @@ class RunFolder:
 
     def files(self) -> list[Path]:
         """Return the files of a run that are there, those of its folds first."""
-        folds = sorted(path for path in self.path.glob("fold-*") if FOLD.fullmatch(path.name))
-        in_folds = [file for path in folds for file in RunFolder(path).files()]
+        in_folds = [file for path in self._folds() for file in RunFolder(path).files()]
         explained = sorted(
             path for path in self.explanations.glob("*") if EXPLANATION_FILES.fullmatch(path.name)
         )
@@ -118,7 +117,7 @@ class RunFolder:
                 raise OptionError(
                     f"{self}: holds no run to resume; leave --resume out to begin one"
                 )
-            if self.weights.exists() and not (self.checkpoint.exists() or self._has_folds()):
+            if self.weights.exists() and not (self.checkpoint.exists() or self._folds()):
                 raise OptionError(
                     f"{self}: holds weights, but no {self.checkpoint.name} to go on from; choose "
                     "another --out, or begin anew with --overwrite"
@@ -132,8 +131,8 @@ class RunFolder:
                 "--overwrite to replace it, or choose another --out"
             )
 
-    def _has_folds(self) -> bool:
-        return any(FOLD.fullmatch(path.name) for path in self.path.glob("fold-*"))
+    def _folds(self) -> list[Path]:
+        return sorted(path for path in self.path.glob("fold-*") if FOLD.fullmatch(path.name))
 
     def _is_unused(self, found: list[Path]) -> bool:
         # A run that ended before its first checkpoint left its configuration and nothing else.
@@ -188,17 +187,7 @@ class RunFolder:
         DataError
             It cannot be read, or is none.
         """
-        try:
-            config = json.loads(self.config.read_text(encoding="utf-8"))
-            if not isinstance(config["options"], dict) or not isinstance(config["data"], dict):
-                raise TypeError("no options")
-        except OSError as error:
-            raise DataError(f"{self.config}: cannot be read ({error.strerror})") from None
-        except (ValueError, KeyError, TypeError):
-            raise DataError(
-                f"{self.config}: damaged, or of another program; name another folder"
-            ) from None
-        return config
+        return read_json(self.config, ({"options": dict, "data": dict}, {}))
 
     def make(self, *, figures: bool = True) -> None:
         """Make the folder.

@@ -7,16 +7,7 @@ from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from minicnn import backend, zoo
-from minicnn.commands.arguments import (
-    Parser,
-    above,
-    at_least,
-    between,
-    or_none,
-    path,
-    share,
-    whole,
-)
+from minicnn.commands.arguments import Parser, or_none, path, real, whole
 from minicnn.commands.train_options import (
     AUGMENTATIONS,
     CLASS_WEIGHTS,
@@ -32,9 +23,13 @@ from minicnn.commands.train_options import (
 )
 from minicnn.errors import OptionError
 
-__all__ = ["REQUEST", "add_options", "checked", "parse"]
+__all__ = ["add_options", "checked", "parse", "take_request"]
 
-REQUEST = ("out", "resume", "overwrite", "quiet", "report")  # of a command line, not of a run
+ABOVE_0 = real("above 0", lambda x: x > 0)
+FROM_0 = real("of 0 or more", lambda x: x >= 0)
+FROM_0_BELOW_1 = real("of 0 or more, below 1", lambda x: 0 <= x < 1)
+FROM_0_TO_1 = real("from 0 to 1", lambda x: 0 <= x <= 1)
+BETWEEN_0_AND_1 = real("between 0 and 1", lambda x: 0 < x < 1)
 
 
 def parse(arguments: Sequence[str] | None, program: str) -> Request:
@@ -53,10 +48,21 @@ def parse(arguments: Sequence[str] | None, program: str) -> Request:
         An option is unknown or has a value that is not possible.
     """
     given = vars(_parser(program).parse_args(arguments))
-    run = {name: given.pop(name) for name in REQUEST}
-    if run["resume"] and run["overwrite"]:
+    return Request(**take_request(given), given=given)
+
+
+def take_request(given: dict[str, Any]) -> dict[str, Any]:
+    """Take what is of a command line and not of a run out of what it gives.
+
+    Raises
+    ------
+    OptionError
+        Its parts do not go together.
+    """
+    request = {name: given.pop(name) for name in ("out", "resume", "overwrite", "quiet", "report")}
+    if request["resume"] and request["overwrite"]:
         raise OptionError("--resume and --overwrite cannot be had together; choose one of them")
-    return Request(given, **run)
+    return request
 
 
 def checked(stored: dict[str, Any]) -> dict[str, Any]:
@@ -145,7 +151,7 @@ def _add_data_options(add: Callable[..., None]) -> None:
     )
     add(
         "--validation-fraction",
-        type=between(0, 1),
+        type=BETWEEN_0_AND_1,
         metavar="F",
         help="share of the training images to validate on, where the data has no PublicTest or "
         "validation images of its own (0.1)",
@@ -178,21 +184,21 @@ def _add_data_options(add: Callable[..., None]) -> None:
     )
     add(
         "--mixup",
-        type=at_least(0),
+        type=FROM_0,
         metavar="ALPHA",
         help="mix each image and its label with another one, by shares from a Beta distribution "
         "with ALPHA, such as 0.2 (0: not)",
     )
     add(
         "--cutmix",
-        type=at_least(0),
+        type=FROM_0,
         metavar="ALPHA",
         help="lay a piece of another image over each one, with its share of the label, such as 1; "
         "with --mixup as well, each image has one of them (0: not)",
     )
     add(
         "--erasing",
-        type=share,
+        type=FROM_0_TO_1,
         metavar="P",
         help=f"share of the images in which a rectangle becomes noise{_defaults('erasing')}",
     )
@@ -219,22 +225,12 @@ def _add_training_options(add: Callable[..., None]) -> None:
         metavar="NAME",
         help=f"one of {', '.join(zoo.names())} ({Options.model})",
     )
-    add(
-        "--epochs",
-        type=whole(1),
-        metavar="N",
-        help=_defaults("epochs").strip(),
-    )
-    add(
-        "--batch-size",
-        type=whole(1),
-        metavar="N",
-        help=_defaults("batch_size").strip(),
-    )
+    add("--epochs", type=whole(1), metavar="N", help=_defaults("epochs").strip())
+    add("--batch-size", type=whole(1), metavar="N", help=_defaults("batch_size").strip())
     add("--optimizer", choices=tuple(LEARNING_RATES), help=f"({Options.optimizer})")
     add(
         "--learning-rate",
-        type=above(0),
+        type=ABOVE_0,
         metavar="X",
         help="the highest one of the schedule ("
         + ", ".join(f"{name} {rate:g}" for name, rate in LEARNING_RATES.items())
@@ -242,7 +238,7 @@ def _add_training_options(add: Callable[..., None]) -> None:
     )
     add(
         "--weight-decay",
-        type=at_least(0),
+        type=FROM_0,
         metavar="X",
         help=f"for adamw{_defaults('weight_decay')}; else 0",
     )
@@ -254,7 +250,7 @@ def _add_training_options(add: Callable[..., None]) -> None:
     add("--schedule", choices=SCHEDULES, help=f"of the learning rate ({Options.schedule})")
     add(
         "--label-smoothing",
-        type=at_least(0, 1),
+        type=FROM_0_BELOW_1,
         metavar="X",
         help=f"share of the labels that goes to all classes alike{_defaults('label_smoothing')}",
     )
@@ -264,10 +260,10 @@ def _add_training_options(add: Callable[..., None]) -> None:
         help="weight of each class in the loss: the same, inverse to its number of images, or to "
         f"that number's square root ({Options.class_weights})",
     )
-    add("--clip-norm", type=above(0), metavar="X", help="clip the gradients' norm (not clipped)")
+    add("--clip-norm", type=ABOVE_0, metavar="X", help="clip the gradients' norm (not clipped)")
     add(
         "--average",
-        type=or_none(between(0, 1)),
+        type=or_none(BETWEEN_0_AND_1),
         metavar="D",
         help="evaluate the moving average of the weights with decay D, or that of the last step: "
         f"none{_defaults('average')}",

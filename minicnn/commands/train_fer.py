@@ -6,26 +6,20 @@ import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from minicnn import backend
-from minicnn.commands.exits import guarded
+from minicnn.commands.exits import guarded, printer
 from minicnn.commands.models import load_network
-from minicnn.commands.reporting import (
-    gather,
-    gather_trained,
-    require_report,
-    stored_explanations,
-    write_report,
-)
+from minicnn.commands.reporting import gather, gather_trained, require_report, write_report
 from minicnn.commands.run_folder import RunFolder, machine, versions
 from minicnn.commands.train_arguments import parse
 from minicnn.commands.train_data import Faces, load_faces
 from minicnn.commands.train_folds import run_folds
 from minicnn.commands.train_options import Options, Request, command, merge
-from minicnn.commands.train_run import Result, train_faces, write_outputs
+from minicnn.commands.train_run import train_faces, write_outputs
 from minicnn.commands.trained_run import refuse_other_data, stored_options
 from minicnn.data.splits import stratified_kfold
 from minicnn.errors import OptionError
@@ -34,8 +28,9 @@ from minicnn.kernels import compiled
 from minicnn.random import Streams
 from minicnn.training.ensemble import Views
 from minicnn.training.interrupt import terminable
+from minicnn.training.metrics import Scores
 
-__all__ = ["main", "train"]
+__all__ = ["Prepared", "main", "prepare", "train"]
 
 
 def main(arguments: Sequence[str] | None = None, *, program: str = "train_fer") -> int:
@@ -61,8 +56,10 @@ def main(arguments: Sequence[str] | None = None, *, program: str = "train_fer") 
         # The training itself looks for NaN and infinity, and says where they arose.
         with terminable(), np.errstate(all="ignore"):
             request = parse(arguments, program)
-            folder = _folder(request)
-            train(request, folder, program)
+            model = request.given.get("model", Options.model)
+            folder = RunFolder(request.out if request.out is not None else Path("runs") / model)
+            require_report(page=request.report)
+            train(prepare(request, folder, load_faces), program)
         return 0
 
     def again() -> str:
@@ -73,81 +70,37 @@ def main(arguments: Sequence[str] | None = None, *, program: str = "train_fer") 
     return guarded(program, job, again=again)
 
 
-def _folder(request: Request) -> RunFolder:
-    model = request.given.get("model", Options.model)
-    return RunFolder(request.out if request.out is not None else Path("runs") / model)
+class Prepared(NamedTuple):
+    """A run that may begin: all was checked that can be before anything is written."""
+
+    request: Request
+    folder: RunFolder
+    options: Options
+    stored: dict[str, Any] | None  # the configuration of the run that is resumed
+    faces: Faces
 
 
-def train(request: Request, folder: RunFolder, program: str, *, faces: Faces | None = None) -> None:
-    """Train as was asked for: check all that can be checked before anything is written; then train.
+def prepare(request: Request, folder: RunFolder, faces_of: Callable[[Options], Faces]) -> Prepared:
+    """Check a run that is asked for, and load its faces.
 
     Parameters
     ----------
     request : Request
     folder : RunFolder
         Where the run lies or is to be.
-    program : str
-        For the command in its configuration that repeats it.
-    faces : Faces, optional
-        What :func:`load_faces` gives for these options, where it is there already.
+    faces_of : callable
+        :func:`load_faces`, or of several runs, what :func:`loading_once` gives.
 
     Raises
     ------
     MinicnnError
-        Something cannot be done as it was asked for, or the training diverged.
+        Something cannot be done as it was asked for.
     """
-
-    def say(text: str) -> None:
-        if not request.quiet:
-            print(text, flush=True)
-
-    require_report(page=request.report)
     folder.check(resume=request.resume, overwrite=request.overwrite)
     stored, before = stored_options(folder) if request.resume else (None, None)
     options = merge(request.given, before)
     with backend.use(options.backend):
-        faces = load_faces(options) if faces is None else faces
-        _check_run(faces, options, stored)
-        _announce(faces, options, stored, folder, say)
-        with folder.hold():
-            if request.overwrite:
-                folder.clear()
-                folder.make()
-            write_json(folder.config, _config(faces, options, folder, program))
-            probabilities = None
-            if options.folds is not None:
-                _report_folds(faces, folder, options, request, say)
-            else:
-                result = train_faces(
-                    faces,
-                    folder,
-                    options,
-                    seed=options.seed,
-                    resume=request.resume,
-                    quiet=request.quiet,
-                )
-                compiling = compiled.compile_seconds()
-                if compiling >= 1:
-                    say(f"{compiling:.0f} s went into compiling; later runs find the code on disk")
-                split = write_outputs(faces, folder, options, result)
-                _report(result, folder, split, say)
-                probabilities = result.probabilities["validation"]
-            if request.report:
-                say(f"report: {_write_page(faces, folder, probabilities)}")
-
-
-def _write_page(faces: Faces, folder: RunFolder, probabilities: np.ndarray | None) -> Path:
-    network = load_network(folder.path)
-    if probabilities is None:
-        shown = gather(folder, network)
-    else:
-        shown = gather_trained(faces, probabilities)
-    found = stored_explanations(folder)
-    return write_report(folder, network, shown, explanations=found)
-
-
-def _check_run(faces: Faces, options: Options, stored: dict[str, Any] | None) -> None:
-    """Refuse other data than the stored run's, and more folds than there are images."""
+        faces = faces_of(options)
     if stored is not None:
         remedy = "resume it with the same, or choose another --out"
         refuse_other_data(faces, options, stored, remedy)
@@ -157,6 +110,44 @@ def _check_run(faces: Faces, options: Options, stored: dict[str, Any] | None) ->
             stratified_kfold(labels, options.folds, Streams(options.seed)["folds"])
         except OptionError as error:
             raise OptionError(f"--folds {options.folds}: {error}") from None
+    return Prepared(request, folder, options, stored, faces)
+
+
+def train(run: Prepared, program: str) -> None:
+    """Train what was prepared, and write all its files.
+
+    Parameters
+    ----------
+    run : Prepared
+    program : str
+        For the command in its configuration that repeats it.
+
+    Raises
+    ------
+    MinicnnError
+        The training diverged, or a file cannot be written.
+    """
+    request, folder, options, _, faces = run
+    say = printer(quiet=request.quiet)
+    with backend.use(options.backend):
+        _announce(run, say)
+        with folder.hold():
+            if request.overwrite:
+                folder.clear()
+                folder.make()
+            write_json(folder.config, _config(faces, options, folder, program))
+            probabilities = None
+            if options.folds is not None:
+                _train_folds(run, say)
+            else:
+                probabilities = _train_once(run, say)
+            if request.report:
+                network = load_network(folder.path)
+                if probabilities is None:
+                    shown = gather(folder, network)
+                else:
+                    shown = gather_trained(faces, probabilities)
+                say(f"report: {write_report(folder, network, shown)}")
 
 
 def _config(faces: Faces, options: Options, folder: RunFolder, program: str) -> dict[str, Any]:
@@ -175,13 +166,8 @@ def _config(faces: Faces, options: Options, folder: RunFolder, program: str) -> 
     }
 
 
-def _announce(
-    faces: Faces,
-    options: Options,
-    stored: dict[str, Any] | None,
-    folder: RunFolder,
-    say: Callable[[str], None],
-) -> None:
+def _announce(run: Prepared, say: Callable[[str], None]) -> None:
+    _, folder, options, stored, faces = run
     if options.data is None:
         say("no --data: training on drawn faces, which are built in and not real faces")
     if faces.dropped is not None:
@@ -202,42 +188,49 @@ def _announce(
         if before.get(name) != now[name]:
             say(f"note: the run was begun with {name} {before.get(name)}, this is {now[name]}; the "
                 "bits may differ from those of an uninterrupted run")  # fmt: skip
-    if stored["options"]["epochs"] != options.epochs and options.schedule in (
-        *("one-cycle", "cosine"),
-        "step",
-    ):
-        say(f"note: the {options.schedule} schedule is stretched from "
-            f"{stored['options']['epochs']} to {options.epochs} epochs")  # fmt: skip
-    if stored["options"]["epochs"] != options.epochs and options.plain_tail:
+    epochs = stored["options"]["epochs"]
+    if epochs == options.epochs:
+        return
+    if options.schedule in ("one-cycle", "cosine", "step"):
+        say(f"note: the {options.schedule} schedule is stretched from {epochs} to "
+            f"{options.epochs} epochs")  # fmt: skip
+    if options.plain_tail:
         say(f"note: the plain tail is now the last {options.plain_tail} of {options.epochs} "
-            f"epochs, not of {stored['options']['epochs']}")  # fmt: skip
-    if stored["options"]["epochs"] != options.epochs and options.grow_from is not None:
-        say(f"note: the images now grow in {options.epochs} epochs, not in "
-            f"{stored['options']['epochs']}")  # fmt: skip
+            f"epochs, not of {epochs}")  # fmt: skip
+    if options.grow_from is not None:
+        say(f"note: the images now grow in {options.epochs} epochs, not in {epochs}")
 
 
-def _report(result: Result, folder: RunFolder, split: str, say: Callable[[str], None]) -> None:
+def _train_once(run: Prepared, say: Callable[[str], None]) -> np.ndarray:
+    """Train a single run, and return the probabilities of its validation images."""
+    request, folder, options, _, faces = run
+    result = train_faces(
+        faces, folder, options, seed=options.seed, resume=request.resume, quiet=request.quiet
+    )
+    compiling = compiled.compile_seconds()
+    if compiling >= 1:
+        say(f"{compiling:.0f} s went into compiling; later runs find the code on disk")
+    split = write_outputs(faces, folder, options, result)
     if result.stop_reason is not None:
         say(f"stopped early: {result.stop_reason}")
     say(f"best epoch: {result.best_epoch} of {len(result.history)}")
-    for name, scores in result.scores.items():
-        say(f"{name}: accuracy {scores.accuracy:.4f}, macro F1 {scores.macro_f1:.4f}")
-    for name, scores in result.scores_of_views.items():
-        say(f"{name}, mean of {len(Views())} views: accuracy {scores.accuracy:.4f}, "
-            f"macro F1 {scores.macro_f1:.4f}")  # fmt: skip
-    say(f"predictions are of the {split} split; everything is in {folder}")
+    views = {
+        f"{name}, mean of {len(Views())} views": s for name, s in result.scores_of_views.items()
+    }
+    _tell({**result.scores, **views}, split, folder, say)
+    return result.probabilities["validation"]
 
 
-def _report_folds(
-    faces: Faces,
-    folder: RunFolder,
-    options: Options,
-    request: Request,
-    say: Callable[[str], None],
-) -> None:
+def _train_folds(run: Prepared, say: Callable[[str], None]) -> None:
+    request, folder, options, _, faces = run
     found, split = run_folds(faces, folder, options, resume=request.resume, quiet=request.quiet)
-    for fold, scores in enumerate(found.fold_scores, 1):
-        say(f"fold {fold}: accuracy {scores.accuracy:.4f}, macro F1 {scores.macro_f1:.4f}")
-    scores = found.scores
-    say(f"all folds: accuracy {scores.accuracy:.4f}, macro F1 {scores.macro_f1:.4f}")
+    folds = {f"fold {fold}": scores for fold, scores in enumerate(found.fold_scores, 1)}
+    _tell({**folds, "all folds": found.scores}, split, folder, say)
+
+
+def _tell(
+    scores: dict[str, Scores], split: str, folder: RunFolder, say: Callable[[str], None]
+) -> None:
+    for name, each in scores.items():
+        say(f"{name}: accuracy {each.accuracy:.4f}, macro F1 {each.macro_f1:.4f}")
     say(f"predictions are of the {split} split; everything is in {folder}")

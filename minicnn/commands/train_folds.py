@@ -74,9 +74,7 @@ def run_folds(
         settings={"epochs": options.epochs, "patience": options.patience},
     )
     runs = [RunFolder(fold_folder(folder.path, fold, folds)) for fold in range(1, folds + 1)]
-    split = _write_predictions(faces, folder, options, found, runs)
-    _write_summary(faces, folder, options, found, runs)
-    return found, split
+    return found, _write_files(faces, folder, options, found, runs)
 
 
 def fold_seed(seed: int, fold: int) -> int:
@@ -84,32 +82,21 @@ def fold_seed(seed: int, fold: int) -> int:
     return int(np.random.SeedSequence([seed, fold]).generate_state(1)[0])
 
 
-def _write_predictions(
+def _write_files(
     faces: Faces,
     folder: RunFolder,
     options: Options,
     found: CrossValidation,
     runs: list[RunFolder],
 ) -> str:
+    """Write what all folds give together; return the split whose predictions were written."""
     split = next((name for name in TEST_SPLITS if name in faces.others), "validation")
     part, probabilities = faces.train, found.probabilities
     if split in faces.others:
         part = faces.others[split]
-        models = [zoo.load(run.weights) for run in runs]
-        probabilities = np.mean(
-            [predicted(model, part, options, model.normalization) for model in models], axis=0
-        )
+        by_run = [predicted(zoo.load(run.weights), part, options) for run in runs]
+        probabilities = np.mean(by_run, axis=0)
     write_predictions(folder.predictions, part.ids, probabilities.argmax(axis=1))
-    return split
-
-
-def _write_summary(
-    faces: Faces,
-    folder: RunFolder,
-    options: Options,
-    found: CrossValidation,
-    runs: list[RunFolder],
-) -> None:
     histories = [History.read_csv(run.history) for run in runs]
     rows = [{"fold": i, **row} for i, each in enumerate(histories, 1) for row in each]
     write_rows(folder.history, FOLD_COLUMNS, rows)
@@ -130,3 +117,4 @@ def _write_summary(
         "folds": [scores.to_dict(names) for scores in found.fold_scores],
     }
     write_json(folder.metrics, content)
+    return split

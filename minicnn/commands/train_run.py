@@ -14,7 +14,7 @@ from minicnn.commands.train_data import Faces, evaluation_loader, training_loade
 from minicnn.commands.train_options import BEFORE, MAY_CHANGE, Options
 from minicnn.data.balance import class_weights
 from minicnn.data.face_dataset import UNLABELLED, FaceDataset
-from minicnn.data.normalize import Normalization, make_normalization
+from minicnn.data.normalize import make_normalization
 from minicnn.data.predictions import write_predictions
 from minicnn.errors import CheckpointError
 from minicnn.files import write_json
@@ -31,6 +31,7 @@ from minicnn.training.history import COLUMNS, History
 from minicnn.training.metrics import Scores
 from minicnn.training.progress import Progress
 from minicnn.training.trainer import Trainer
+from minicnn.zoo.network import Network
 
 __all__ = ["Result", "predicted", "train_faces", "write_figures", "write_outputs"]
 
@@ -125,6 +126,7 @@ def train_faces(
         input_shape=train.images.shape[1:],
         seed=seed,
     )
+    model.normalization = normalization
     metadata = WeightsMetadata(
         model=model.name,
         arguments=model.arguments,
@@ -134,18 +136,13 @@ def train_faces(
     )
     best = BestModel(folder.weights, metadata=metadata)
     identity = Identity(options, seed, train.content_hash())
-    callbacks: list[Callback] = [
-        identity,
-        best,
-        HistoryWriter(folder.history),
-        Checkpoint(folder.checkpoint),
-    ]
+    writers = (HistoryWriter(folder.history), Checkpoint(folder.checkpoint))
+    callbacks: list[Callback] = [identity, best, *writers]
     if options.patience is not None:
         callbacks.append(EarlyStopping(options.patience))
     if not quiet:
         callbacks.append(Progress())
-    loss = make_loss(train, options)
-    trainer = make_trainer(model, options, callbacks, len(loader), loss)
+    trainer = make_trainer(model, options, callbacks, len(loader), make_loss(train, options))
     trainer.fit(
         loader,
         evaluation_loader(validation, options, normalization),
@@ -154,21 +151,20 @@ def train_faces(
     )
     best.restore(model)
     splits = {"train": train, "validation": validation, **faces.others}
-    probabilities = {
-        name: predicted(model, part, options, normalization) for name, part in splits.items()
+    probabilities = {name: predicted(model, part, options) for name, part in splits.items()}
+    of_views = {
+        name: predicted(model, part, options, tta=True)
+        for name, part in splits.items()
+        if options.tta and name != "train"
     }
-    of_views = {}
-    if options.tta:
-        held_back = {name: part for name, part in splits.items() if name != "train"}
-        of_views = _scores(
-            held_back,
-            {
-                name: predicted(model, part, options, normalization, tta=True)
-                for name, part in held_back.items()
-            },
-        )
-    scores = _scores(splits, probabilities)
-    return Result(trainer.history, best.epoch, trainer.stop_reason, probabilities, scores, of_views)
+    return Result(
+        trainer.history,
+        best.epoch,
+        trainer.stop_reason,
+        probabilities,
+        _scores(splits, probabilities),
+        _scores(splits, of_views),
+    )
 
 
 def make_loss(train: FaceDataset, options: Options) -> CrossEntropyLoss:
@@ -238,15 +234,10 @@ def make_schedule(
 
 
 def predicted(
-    model: Module,
-    dataset: FaceDataset,
-    options: Options,
-    normalization: Normalization | None,
-    *,
-    tta: Views | bool | None = None,
+    network: Network, dataset: FaceDataset, options: Options, *, tta: Views | bool | None = None
 ) -> np.ndarray:
     """Return the probabilities of every image of a split, (N, K), or their means over its views."""
-    return predict(model, evaluation_loader(dataset, options, normalization), tta=tta)
+    return predict(network, evaluation_loader(dataset, options, network.normalization), tta=tta)
 
 
 def _scores(
@@ -254,10 +245,11 @@ def _scores(
 ) -> dict[str, Scores]:
     """Return the scores of the splits that have labels, over the images that have one."""
     found = {}
-    for name, part in splits.items():
-        if part.labels is not None:
-            rows = np.flatnonzero(part.labels != UNLABELLED)
-            found[name] = scores_of(probabilities[name][rows], part.labels[rows])
+    for name, predicted_here in probabilities.items():
+        labels = splits[name].labels
+        if labels is not None:
+            rows = np.flatnonzero(labels != UNLABELLED)
+            found[name] = scores_of(predicted_here[rows], labels[rows])
     return found
 
 

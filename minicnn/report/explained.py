@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,7 @@ import safetensors.numpy
 
 from minicnn.errors import DataError
 from minicnn.explain.curves import ScoreCurve
-from minicnn.files import atomic_write, write_json
+from minicnn.files import atomic_write, read_json, write_json
 
 __all__ = ["RANDOM", "Explanations"]
 
@@ -63,10 +62,6 @@ class Explanations:
     content: dict[str, Any]
     arrays: dict[str, np.ndarray]
 
-    def get(self, name: str) -> np.ndarray | None:
-        """Return an array, or None where there is none of that name."""
-        return self.arrays.get(name)
-
     def under(self, prefix: str) -> dict[str, np.ndarray]:
         """Return the arrays whose names begin with a prefix and a slash, by the rest of the name.
 
@@ -84,7 +79,7 @@ class Explanations:
     def curves(self) -> dict[str, tuple[ScoreCurve, ScoreCurve]]:
         """Return the deletion and the insertion curve of each method that has them."""
         both = [self.under(f"curve/{kind}") for kind in ("deletion", "insertion")]
-        fractions = self.get("curve/fractions")
+        fractions = self.arrays.get("curve/fractions")
         if fractions is None:
             return {}
         return {
@@ -114,16 +109,11 @@ class Explanations:
         DataError
             A file is missing or damaged.
         """
+        content = read_json(Path(folder) / NUMBERS, ({"methods": dict}, {}))
         try:
-            content = json.loads((Path(folder) / NUMBERS).read_text(encoding="utf-8"))
             arrays = safetensors.numpy.load((Path(folder) / ARRAYS).read_bytes())
-            if not isinstance(content.get("methods"), dict):
-                raise TypeError("no methods")
         except OSError as error:
             raise DataError(f"{error.filename}: cannot be read ({error.strerror})") from None
-        except (
-            *(ValueError, TypeError, AttributeError, RecursionError),
-            safetensors.SafetensorError,
-        ) as error:
+        except (ValueError, TypeError, safetensors.SafetensorError) as error:
             raise DataError(f"{folder}: damaged ({error}); explain the run anew") from None
         return cls(content, arrays)

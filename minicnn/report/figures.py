@@ -47,7 +47,6 @@ def plot_history(
     *,
     title: str = "Training history",
     best_epoch: int | None = None,
-    loss_name: str = "Cross-entropy",
 ) -> None:
     """Draw loss and accuracy over the epochs as a PNG file.
 
@@ -61,8 +60,6 @@ def plot_history(
     title : str
     best_epoch : int, optional
         Marked by a vertical line.
-    loss_name : str
-        What the loss is.
 
     Raises
     ------
@@ -91,7 +88,7 @@ def plot_history(
         axes.grid(color="0.9")
         axes.set_axisbelow(True)
         axes.legend()
-    left.set_ylabel(loss_name)
+    left.set_ylabel("Cross-entropy")
     right.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
     save_figure(figure, path)
 

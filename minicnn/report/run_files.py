@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,46 +12,53 @@ import numpy as np
 
 from minicnn import zoo
 from minicnn.errors import DataError
+from minicnn.files import Keys, checked, damaged, read_json
 from minicnn.training.history import History, read_histories
 from minicnn.training.metrics import Scores
 from minicnn.zoo.network import Network
 
-__all__ = ["Experiment", "RunFiles", "experiment_around", "read_experiment", "read_run"]
+__all__ = [
+    "PLAN",
+    "Experiment",
+    "RunFiles",
+    "experiment_around",
+    "read_experiment",
+    "read_run",
+]
 
 CONFIG, HISTORY, WEIGHTS = "config.json", "history.csv", "weights.safetensors"
 METRICS = "metrics.json"
 PLAN = "experiment.json"
 RESULTS = {"compare_dnn": "comparison.json", "ablation": "ablation.json"}  # by kind
 
-# What must be in these files, and what may be, with the type that it has; None where nothing is.
-Kinds = Mapping[str, type | tuple[type, ...]]
+# What must be in these files, and what may be.
 NUMBER = (int, float)
-CONFIG_KEYS: tuple[Kinds, Kinds] = (
+CONFIG_KEYS: Keys = (
     {"options": dict},
     {"command": str, "data": dict, "versions": dict, "machine": dict},
 )
-METRICS_KEYS: tuple[Kinds, Kinds] = (
+METRICS_KEYS: Keys = (
     {"splits": dict},
     {"model": str, "best_epoch": int, "stopped_early": str, "data": str, "folds": list,
      "validation_source": str, "weights_of_fold": int},
 )  # fmt: skip
-PLAN_KEYS: tuple[Kinds, Kinds] = (
+PLAN_KEYS: Keys = (
     {"kind": str, "runs": list},
     {"command": str, "settings": dict, "given": dict, "versions": dict},
 )
-RESULTS_KEYS: dict[str, tuple[Kinds, Kinds]] = {
+RESULTS_KEYS: dict[str, Keys] = {
     "compare_dnn": ({"runs": list, "difference": dict}, {"reported": dict}),
     "ablation": ({"runs": list, "effects": list}, {"reported": dict}),
 }
-ROW_KEYS: tuple[Kinds, Kinds] = (
+ROW_KEYS: Keys = (
     {"run": str, "parameters": int, "best_epoch": int, "epochs": int}
     | dict.fromkeys(
         ("accuracy", "standard_error", "macro_f1", "train_accuracy", "seconds"), NUMBER
     ),
     {},
 )
-DIFFERENCE_KEYS: tuple[Kinds, Kinds] = ({"accuracy": NUMBER, "standard_error": NUMBER}, {})
-EFFECT_KEYS: tuple[Kinds, Kinds] = (
+DIFFERENCE_KEYS: Keys = ({"accuracy": NUMBER, "standard_error": NUMBER}, {})
+EFFECT_KEYS: Keys = (
     dict.fromkeys(("factor", "level", "against", "where"), str)
     | {"accuracy": NUMBER, "standard_error": NUMBER, "clear": bool},
     {"reported": NUMBER},
@@ -146,7 +152,7 @@ def read_run(folder: str | os.PathLike[str]) -> RunFiles:
             f"{path}: the run is incomplete, it lacks {listed}; let it end an epoch, or train a "
             "network into the folder"
         )
-    config = _read_json(path / CONFIG, CONFIG_KEYS)
+    config = read_json(path / CONFIG, CONFIG_KEYS)
     network = zoo.load(path / WEIGHTS)
     histories = read_histories(path / HISTORY)
     metrics, splits = _read_metrics(path / METRICS) if (path / METRICS).is_file() else (None, {})
@@ -192,7 +198,7 @@ def read_experiment(folder: str | os.PathLike[str]) -> Experiment | None:
     path = Path(folder)
     if not (path / PLAN).is_file():
         return None
-    plan = _read_json(path / PLAN, PLAN_KEYS)
+    plan = read_json(path / PLAN, PLAN_KEYS)
     if plan["kind"] not in RESULTS:
         raise DataError(f"{path / PLAN}: of an unknown experiment, {plan['kind']!r}")
     results = path / RESULTS[plan["kind"]]
@@ -213,8 +219,8 @@ def read_experiment(folder: str | os.PathLike[str]) -> Experiment | None:
 
 def _read_results(file: Path, plan: dict[str, Any]) -> dict[str, Any]:
     # Each run of the plan has its row, with all that a page says of it.
-    content = _read_json(file, RESULTS_KEYS[plan["kind"]])
-    rows = [_checked(file, row, ROW_KEYS) for row in content["runs"]]
+    content = read_json(file, RESULTS_KEYS[plan["kind"]])
+    rows = [checked(file, row, ROW_KEYS) for row in content["runs"]]
     names = [row["run"] for row in rows]
     if not names or names != plan["runs"]:
         raise DataError(
@@ -223,10 +229,10 @@ def _read_results(file: Path, plan: dict[str, Any]) -> dict[str, Any]:
         )
     if "difference" in content:
         if len(rows) != 2:
-            raise _damaged(file)
-        _checked(file, content["difference"], DIFFERENCE_KEYS)
+            raise damaged(file)
+        checked(file, content["difference"], DIFFERENCE_KEYS)
     for effect in content.get("effects", []):
-        _checked(file, effect, EFFECT_KEYS)
+        checked(file, effect, EFFECT_KEYS)
     return content
 
 
@@ -246,10 +252,10 @@ def experiment_around(folder: str | os.PathLike[str]) -> Experiment | None:
 
 def _read_metrics(file: Path) -> tuple[dict[str, Any], dict[str, Scores]]:
     # The metrics of a run, and the scores of each split and fold.
-    content = _read_json(file, METRICS_KEYS)
+    content = read_json(file, METRICS_KEYS)
     parts = dict(content["splits"])
     if "validation" not in parts:
-        raise _damaged(file)
+        raise damaged(file)
     parts |= {f"fold {n}": each for n, each in enumerate(content.get("folds") or (), 1)}
     return content, {name: _scores(file, each) for name, each in parts.items()}
 
@@ -258,38 +264,10 @@ def _scores(file: Path, found: Any) -> Scores:
     try:
         matrix, loss = np.array(found["confusion_matrix"]), found["loss"]
     except (KeyError, TypeError, ValueError):
-        raise _damaged(file) from None
+        raise damaged(file) from None
     square = matrix.ndim == 2 and matrix.shape[0] == matrix.shape[1] > 0
     if not square or matrix.dtype.kind != "i" or matrix.min() < 0:
-        raise _damaged(file)
+        raise damaged(file)
     if loss is not None and not isinstance(loss, NUMBER):
-        raise _damaged(file)
+        raise damaged(file)
     return Scores(matrix.astype(np.int64), loss)
-
-
-def _read_json(file: Path, keys: tuple[Kinds, Kinds]) -> dict[str, Any]:
-    try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise DataError(f"{file}: cannot be read ({error.strerror})") from None
-    except (ValueError, RecursionError):
-        raise _damaged(file) from None
-    return _checked(file, content, keys)
-
-
-def _checked(file: Path, content: Any, keys: tuple[Kinds, Kinds]) -> dict[str, Any]:
-    # The content itself, if what it holds is of the types that it should be.
-    required, optional = keys
-    if not isinstance(content, dict) or not all(
-        isinstance(content.get(key), kind) for key, kind in required.items()
-    ):
-        raise _damaged(file)
-    if not all(
-        content.get(key) is None or isinstance(content[key], kind) for key, kind in optional.items()
-    ):
-        raise _damaged(file)
-    return content
-
-
-def _damaged(file: Path) -> DataError:
-    return DataError(f"{file}: damaged, or of another program")

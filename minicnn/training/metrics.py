@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -47,6 +48,11 @@ class Scores:
     def accuracy(self) -> float:
         """Share of the samples whose class was predicted; 0 without samples."""
         return int(np.trace(self.confusion)) / max(self.count, 1)
+
+    @property
+    def standard_error(self) -> float:
+        """Of the accuracy, as it was counted on so many samples; 0 without samples."""
+        return math.sqrt(self.accuracy * (1 - self.accuracy) / max(self.count, 1))
 
     @property
     def precision(self) -> np.ndarray:

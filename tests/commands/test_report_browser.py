@@ -248,7 +248,7 @@ def test_what_would_ask_a_network_is_refused(browser, page):
 
 def test_the_page_of_an_experiment_fits_as_well(browser, command, tmp_path, monkeypatch,
                                                 no_figures, quiet):  # fmt: skip
-    pair = compare_dnn._System("avgpool_dnn", "plain_dnn", {"avgpool_dnn": 0.6, "plain_dnn": 0.2})
+    pair = {"avgpool_dnn": 0.6, "plain_dnn": 0.2}
     monkeypatch.setattr(compare_dnn, "SYSTEMS", {"B": pair})
     monkeypatch.setattr("minicnn.commands.explaining.SMALL", 0)
     words = ("--limit", "21", "--batch-size", "21", "--epochs", "2", "--quiet")

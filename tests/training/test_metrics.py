@@ -54,6 +54,7 @@ def test_a_class_that_is_never_predicted_and_one_without_samples_score_zero():
     assert scores.recall.tolist() == [1, 0, 0]
     assert scores.f1.tolist() == [0.8, 0, 0]
     assert Scores(np.zeros((2, 2), np.int64)).accuracy == 0
+    assert Scores(np.zeros((2, 2), np.int64)).standard_error == 0
 
 
 def test_the_loss_is_the_mean_over_samples_and_not_over_batches():

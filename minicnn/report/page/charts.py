@@ -161,22 +161,17 @@ def line_chart(
     x_ticks = [x for x in ticks(x_low, x_high) if not whole or float(x).is_integer()]
     across = _scale(x_low, x_high, LEFT, WIDTH - RIGHT)
     up = _scale(y_low, y_high, HEIGHT - BOTTOM, TOP)
-    lines = []
-    for number, each in enumerate(series):
-        points = [
-            None if y is None or not math.isfinite(y) else (across(x), up(y), x, y)
-            for x, y in zip(each.x, each.y, strict=True)
-        ]
-        texts = [
-            "" if point is None else f"{point[3]:.1%}" if y_percent else f"{point[3]:.3g}"
-            for point in points
-        ]
-        told = [
-            (*point[:2], f"{each.name}, {x_label.lower()} {_short(point[2], x_percent)}: {text}")
-            for point, text in zip(points, texts, strict=True)
-            if point is not None
-        ]
-        lines.append(_line(each, points, told, list(filter(None, texts)), number / len(series)))
+
+    def where(x: float) -> str:
+        return f"{x_label.lower()} {f'{x:.0%}' if x_percent else f'{x:g}'}"
+
+    def value(y: float) -> str:
+        return f"{y:.1%}" if y_percent else f"{y:.3g}"
+
+    lines = [
+        _line(each, number / len(series), lambda x, y: (across(x), up(y)), where, value)
+        for number, each in enumerate(series)
+    ]
     return Chart(
         title,
         x_label,
@@ -190,25 +185,33 @@ def line_chart(
 
 def _line(
     series: Series,
-    points: Sequence[tuple[float, float, float, float] | None],
-    told: Sequence[tuple[float, float, str]],
-    texts: Sequence[str],
     turn: float,
+    place: Callable[[float, float], tuple[float, float]],
+    where: Callable[[float], str],
+    value: Callable[[float], str],
 ) -> Line:
+    parts: list[list[str]] = [[]]  # a new one after each gap
+    marks, values = [], []
+    for x, y in zip(series.x, series.y, strict=True):
+        if y is None or not math.isfinite(y):
+            parts.append([])
+            continue
+        across, up = place(x, y)
+        parts[-1].append(f"{across:g},{up:g}")
+        values.append(value(y))
+        marks.append((across, up, f"{series.name}, {where(x)}: {values[-1]}"))
     # Of many points only some are marked, in each line others, so that no mark hides another.
-    every = 1 if len(told) <= MOST_MARKS else len(told) // FEW_MARKS
-    marks = [] if series.faint else list(told[int(turn * every) :: every])
-    ends = f" from {texts[0]} to {texts[-1]}" if texts else ": nothing"
+    every = 1 if len(marks) <= MOST_MARKS else len(marks) // FEW_MARKS
     return Line(
         series.name,
-        _parts(points),
-        marks,
+        [" ".join(part) for part in parts if len(part) > 1],
+        [] if series.faint else marks[int(turn * every) :: every],
         GREY if series.yardstick else series.look % COLORS,
         (series.look + series.look // COLORS) % MARKERS,
         series.dashed,
         series.faint,
         series.listed,
-        series.name + ends,
+        series.name + (f" from {values[0]} to {values[-1]}" if values else ": nothing"),
     )
 
 
@@ -255,11 +258,11 @@ def bar_chart(
     )
 
 
-def ticks(low: float, high: float, count: int = 5) -> list[float]:
-    """Return about so many round numbers that reach from about `low` to about `high`."""
+def ticks(low: float, high: float) -> list[float]:
+    """Return about five round numbers that reach from about `low` to about `high`."""
     if not high > low:
         return [low]
-    rough = (high - low) / count
+    rough = (high - low) / 5
     power = 10.0 ** math.floor(math.log10(rough))
     step = next(power * each for each in (1, 2, 2.5, 5, 10) if power * each >= rough * 0.999)
     first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
@@ -284,22 +287,8 @@ def _placed(
     return [(scale(place), text) for place, text in zip(places, texts, strict=True)]
 
 
-def _short(value: float, percent: bool) -> str:
-    return f"{value:.0%}" if percent else f"{value:g}"
-
-
 def _scale(low: float, high: float, start: float, end: float) -> Callable[[float], float]:
     # A single number stands in the middle.
     if high == low:
         return lambda value: (start + end) / 2
     return lambda value: round(start + (value - low) / (high - low) * (end - start), 2)
-
-
-def _parts(points: Sequence[tuple[float, float, float, float] | None]) -> list[str]:
-    parts: list[list[str]] = [[]]
-    for point in points:
-        if point is None:
-            parts.append([])
-        else:
-            parts[-1].append(f"{point[0]:g},{point[1]:g}")
-    return [" ".join(part) for part in parts if len(part) > 1]

@@ -12,7 +12,7 @@ from minicnn.report.explained import RANDOM
 from minicnn.report.page.texts import duration
 from minicnn.training.metrics import Scores
 
-__all__ = ["Fact", "facts_of", "findings_of", "standard_error"]
+__all__ = ["Fact", "facts_of", "findings_of"]
 
 ALMOST = 0.03  # a smaller gap between confidence and accuracy is none
 
@@ -25,11 +25,6 @@ class Fact(NamedTuple):
     note: str = ""
 
 
-def standard_error(scores: Scores) -> float:
-    """Return the standard error of an accuracy that was counted."""
-    return float(np.sqrt(scores.accuracy * (1 - scores.accuracy) / max(scores.count, 1)))
-
-
 def facts_of(
     scores: Scores | None, summary: Summary, calibration: dict[str, Any] | None, seconds: float
 ) -> list[Fact]:
@@ -37,7 +32,7 @@ def facts_of(
     facts = []
     if scores is not None:
         facts += [
-            Fact("accuracy", f"{scores.accuracy:.1%}", f"± {standard_error(scores):.1%}"),
+            Fact("accuracy", f"{scores.accuracy:.1%}", f"± {scores.standard_error:.1%}"),
             Fact("macro F1", f"{scores.macro_f1:.3f}"),
         ]
         if scores.loss is not None:

@@ -7,7 +7,7 @@ import pytest
 
 from minicnn import zoo
 from minicnn.inspect import summary
-from minicnn.report.page.findings import facts_of, findings_of, standard_error
+from minicnn.report.page.findings import facts_of, findings_of
 from minicnn.report.page.results import confusion_of
 from minicnn.training.metrics import Scores
 
@@ -88,4 +88,4 @@ def test_facts_are_short():
         "operations": "259 M", "training": "67 min",
     }  # fmt: skip
     assert facts[0].note == "± 3.0%"
-    assert standard_error(SCORES) == pytest.approx((0.9 * 0.1 / 100) ** 0.5)
+    assert SCORES.standard_error == pytest.approx((0.9 * 0.1 / 100) ** 0.5)

@@ -91,12 +91,13 @@ class Workings:
         self, name: str, formula: np.ndarray, autograd: np.ndarray, quotients: np.ndarray
     ) -> None:
         """Put a gradient by its formula beside autograd's and the difference quotients'."""
+        size = max(1.0, float(np.abs(formula).max()))  # a large one's last digits are not exact
         for found, how, tolerance in (
             (autograd, "autograd", EXACT),
             (quotients, "difference quotients", QUOTIENT),
         ):
             shown = "beside the formula"
-            self.result(f"{name} by {how}", found, formula, tolerance=tolerance, shown=shown)
+            self.result(f"{name} by {how}", found, formula, tolerance=tolerance * size, shown=shown)
         self.end()
 
     def end(self) -> None:

@@ -43,9 +43,10 @@ OF_ANY_SIZE = ("residual_cnn",)
 DEFAULTS_OF_MODEL: dict[str, dict[str, Any]] = {
     "residual_cnn": {
         "drop_duplicates": True,
-        "augment": "medium",
-        "erasing": 0.25,
-        "epochs": 56,
+        "augment": "mild",
+        "grow_from": 32,
+        "epochs": 72,
+        "batch_size": 128,
         "weight_decay": 0.05,
         "label_smoothing": 0.1,
         "average": 0.999,
@@ -56,7 +57,6 @@ WITH_DRAWN_FACES: dict[str, Any] = {
     "epochs": 3,
     "batch_size": 32,
     "augment": "flip",
-    "erasing": 0.0,
     "grow_from": None,
 }
 
@@ -194,7 +194,6 @@ def _complete(given: dict[str, Any], stored: dict[str, Any] | None) -> Options:
     quarter = optimizer != "adadelta" and model in WITHOUT_NORM
     adaptive: dict[str, Any] = {
         **DEFAULTS_OF_MODEL.get(model, {}),
-        **({"erasing": 0.0} if given.get("augment") == "none" else {}),
         **({"grow_from": None} if given.get("normalize") == "pixel" else {}),
         "learning_rate": LEARNING_RATES[optimizer] * (0.25 if quarter else 1),
         **({} if optimizer == "adamw" else {"weight_decay": 0.0}),

@@ -41,17 +41,26 @@ def test_networks_without_a_recipe_have_the_defaults():
 
 
 def test_what_is_named_goes_before_the_recipe_also_in_the_command_that_repeats_it():
-    words = ("--no-drop-duplicates", "--average", "none", "--augment", "flip", "--erasing", "0")
+    words = (
+        "--no-drop-duplicates",
+        "--average",
+        "none",
+        "--augment",
+        "flip",
+        "--grow-from",
+        "none",
+    )
     found = options("--data", "faces.csv", *words)
     assert (found.drop_duplicates, found.average, found.augment) == (False, None, "flip")
     assert merge(parse(command("", found, "-"), "train").given) == found
     assert options("--optimizer", "sgd").weight_decay == 0
 
 
-def test_without_augmentation_nothing_is_erased_unless_it_is_named():
-    assert options("--data", "faces.csv", "--no-augment").erasing == 0
-    assert options("--data", "faces.csv", "--no-augment", "--erasing", "0.5").erasing == 0.5
-    assert options("--data", "faces.csv", "--augment", "mild").erasing > 0
+def test_the_recipes_images_do_not_grow_where_each_pixel_has_its_mean_unless_it_is_named():
+    assert options("--data", "faces.csv").grow_from == 32
+    assert options("--data", "faces.csv", "--normalize", "pixel").grow_from is None
+    with pytest.raises(OptionError, match="--grow-from: not with --normalize pixel"):
+        options("--data", "faces.csv", "--normalize", "pixel", "--grow-from", "32")
 
 
 def test_learning_rate_and_weight_decay_follow_the_optimizer_unless_named():

@@ -63,7 +63,8 @@ def test_an_error_in_a_part_is_raised_after_the_others_are_done(wrong):
 
     with pytest.raises(ValueError, match=f"part {wrong}"):
         threads.parallel(work, [0, 1])
-    assert done == [1 - wrong]
+    begun = wrong == 1 or threads.thread_count() > 1  # one thread alone stops at the first error
+    assert done == [1 - wrong] * begun
     assert threads.parallel(abs, [-1, -2]) == [1, 2]  # the pool goes on working
 
 

@@ -53,7 +53,7 @@ def test_every_intermediate_gradient_of_the_sheet_is_derived_and_checked_twice(c
         assert len(re.findall(rf"- {step}, .* by autograd: .*: agrees", out)) == 2
 
 
-@pytest.mark.parametrize("seed", ["1", "3"])  # 3 has a gradient of some hundreds
+@pytest.mark.parametrize("seed", ["1", "2", "3"])  # 3 has a small probability
 def test_other_numbers_agree_as_well(seed, command):
     assert command("math_problems", "--seed", seed)[0] == 0
 

@@ -104,12 +104,21 @@ OF_INTEGERS = (
         ((2, 3),), axis=(1,), keepdims=False, integers={0: 5}, error=DTypeError, match="astype"
     ),
 )
-OF_NOTHING = (ErrorSample(((2, 0),), axis=(1,), keepdims=False, match="no elements"),)
 
 
-def _refuse_nothing(x: tuple[int, ...], axis: tuple[int, ...]) -> None:
-    if terms(x, axis)[1] == 0:
-        raise ShapeError(f"no elements along axes {axis} of shape {x}")
+class _OfSomething(Reduction):
+    """A reduction that needs at least one element along the axes."""
+
+    errors = (
+        *Reduction.errors,
+        ErrorSample(((2, 0),), axis=(1,), keepdims=False, match="no elements"),
+    )
+
+    def shape(x, *, axis, keepdims):
+        shape = reduced_shape(x, axis=axis, keepdims=keepdims)
+        if terms(x, axis)[1] == 0:
+            raise ShapeError(f"no elements along axes {axis} of shape {x}")
+        return shape
 
 
 def _kept(ctx: Any, reduced: Tensor) -> Tensor:
@@ -137,18 +146,13 @@ class Sum(Reduction, name="sum"):
         return expand(_kept(ctx, gy), ctx.inputs[0].shape)
 
 
-class Mean(Reduction, name="mean"):
+class Mean(_OfSomething, name="mean"):
     """The mean of the elements along axes."""
 
-    errors = (*Reduction.errors, *OF_INTEGERS, *OF_NOTHING)
+    errors = (*_OfSomething.errors, *OF_INTEGERS)
 
     def scalar(values):
         return math.fsum(values) / len(values)
-
-    def shape(x, *, axis, keepdims):
-        shape = reduced_shape(x, axis=axis, keepdims=keepdims)
-        _refuse_nothing(x, axis)
-        return shape
 
     def cost(x, *, axis, keepdims):
         outputs, count = terms(x, axis)
@@ -232,16 +236,10 @@ def _slope(ctx: Any) -> float:
     return 2 / (count - ctx.options["correction"])
 
 
-class _Extremum(Reduction):
+class _Extremum(_OfSomething):
     """The largest or smallest element along axes; equal ones share the gradient."""
 
     integers = True
-    errors = (*Reduction.errors, *OF_NOTHING)
-
-    def shape(x, *, axis, keepdims):
-        shape = reduced_shape(x, axis=axis, keepdims=keepdims)
-        _refuse_nothing(x, axis)
-        return shape
 
     def cost(x, *, axis, keepdims):
         outputs, count = terms(x, axis)
@@ -280,7 +278,7 @@ class Min(_Extremum, name="min"):
         return y
 
 
-class LogSumExp(Reduction, name="logsumexp"):
+class LogSumExp(_OfSomething, name="logsumexp"):
     """log(sum(exp(x))) along axes, computed from x less its largest element."""
 
     samples = (
@@ -288,16 +286,11 @@ class LogSumExp(Reduction, name="logsumexp"):
         Sample(((3, 4),), axis=(1,), keepdims=False, domain=(800.0, 802.0)),
         Sample(((3, 4),), axis=(0,), keepdims=False, domain=(-802.0, -800.0)),
     )
-    errors = (*Reduction.errors, *OF_INTEGERS, *OF_NOTHING)
+    errors = (*_OfSomething.errors, *OF_INTEGERS)
 
     def scalar(values):
         middle = math.fsum(values) / len(values)
         return middle + math.log(math.fsum(math.exp(value - middle) for value in values))
-
-    def shape(x, *, axis, keepdims):
-        shape = reduced_shape(x, axis=axis, keepdims=keepdims)
-        _refuse_nothing(x, axis)
-        return shape
 
     def cost(x, *, axis, keepdims):
         outputs, count = terms(x, axis)

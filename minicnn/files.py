@@ -19,6 +19,7 @@ __all__ = ["Keys", "atomic_write", "checked", "damaged", "read_json", "write_jso
 # What must be in a dict, and what may be, with the type that it has; None where nothing is.
 Kinds = Mapping[str, type | tuple[type, ...]]
 Keys = tuple[Kinds, Kinds]
+REMEDY = "name another folder"
 
 # What the operating system reports when the place written to is the fault, whoever called write.
 _STORAGE_FAULTS = frozenset(
@@ -102,7 +103,7 @@ def write_json(path: str | os.PathLike[str], content: Any) -> None:
         file.write("\n")
 
 
-def read_json(path: str | os.PathLike[str], keys: Keys) -> dict[str, Any]:
+def read_json(path: str | os.PathLike[str], keys: Keys, *, remedy: str = REMEDY) -> dict[str, Any]:
     """Read a JSON file that must hold a dict with these keys.
 
     Parameters
@@ -110,6 +111,8 @@ def read_json(path: str | os.PathLike[str], keys: Keys) -> dict[str, Any]:
     path : str or os.PathLike
     keys : (mapping of str to type, mapping of str to type)
         Those that must be there, and those that may be.
+    remedy : str
+        What to do about a damaged file.
 
     Raises
     ------
@@ -122,11 +125,13 @@ def read_json(path: str | os.PathLike[str], keys: Keys) -> dict[str, Any]:
     except OSError as error:
         raise DataError(f"{os.fspath(path)}: cannot be read ({error.strerror})") from None
     except (ValueError, RecursionError):
-        raise damaged(path) from None
-    return checked(path, content, keys)
+        raise damaged(path, remedy) from None
+    return checked(path, content, keys, remedy)
 
 
-def checked(path: str | os.PathLike[str], content: Any, keys: Keys) -> dict[str, Any]:
+def checked(
+    path: str | os.PathLike[str], content: Any, keys: Keys, remedy: str = REMEDY
+) -> dict[str, Any]:
     """Return what was read from a file, if it is a dict with these keys.
 
     Raises
@@ -143,13 +148,13 @@ def checked(path: str | os.PathLike[str], content: Any, keys: Keys) -> dict[str,
             for key, kind in optional.items()
         )
     ):
-        raise damaged(path)
+        raise damaged(path, remedy)
     return content
 
 
-def damaged(path: str | os.PathLike[str]) -> DataError:
+def damaged(path: str | os.PathLike[str], remedy: str = REMEDY) -> DataError:
     """Return the error for a file that does not hold what it should."""
-    return DataError(f"{os.fspath(path)}: damaged, or of another program; name another folder")
+    return DataError(f"{os.fspath(path)}: damaged, or of another program; {remedy}")
 
 
 def _create(path: str, mode: str) -> IO[Any]:

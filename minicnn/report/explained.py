@@ -109,11 +109,12 @@ class Explanations:
         DataError
             A file is missing or damaged.
         """
-        content = read_json(Path(folder) / NUMBERS, ({"methods": dict}, {}))
+        remedy = "explain the run anew"
+        content = read_json(Path(folder) / NUMBERS, ({"methods": dict}, {}), remedy=remedy)
         try:
             arrays = safetensors.numpy.load((Path(folder) / ARRAYS).read_bytes())
         except OSError as error:
             raise DataError(f"{error.filename}: cannot be read ({error.strerror})") from None
         except (ValueError, TypeError, safetensors.SafetensorError) as error:
-            raise DataError(f"{folder}: damaged ({error}); explain the run anew") from None
+            raise DataError(f"{folder}: damaged ({error}); {remedy}") from None
         return cls(content, arrays)

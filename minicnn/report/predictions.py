@@ -74,6 +74,7 @@ def plot_predictions(
         seen.set_axis_off()
         scores = figure.add_subplot(grid[row, 2])
         draw_scores(scores, probabilities[row], class_names, fontsize=9)
+        scores.set(xticks=(0, 0.5, 1), xlabel="Score")
         scores.set_title(f"{label}{class_names[best]}, {probabilities[row, best]:.0%}")
     save_figure(figure, path)
 

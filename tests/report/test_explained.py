@@ -62,7 +62,7 @@ def test_what_is_missing_or_damaged_is_named(found, tmp_path, name):
     found.save(tmp_path)
     for text in ("", "[]"):
         (tmp_path / name).write_text(text)
-        with pytest.raises(DataError, match="damaged"):
+        with pytest.raises(DataError, match=r"damaged.*; explain the run anew"):
             Explanations.load(tmp_path)
     (tmp_path / name).unlink()
     with pytest.raises(DataError, match=f"{name}: cannot be read"):

@@ -52,7 +52,7 @@ DEFAULTS_OF_MODEL: dict[str, dict[str, Any]] = {
         "average": 0.999,
     },
 }
-# Of drawn faces there are fewer, and the whole run shall take less than three minutes on two cores.
+# Of drawn faces there are fewer, and the whole run shall take a few minutes on two cores.
 WITH_DRAWN_FACES: dict[str, Any] = {
     "epochs": 3,
     "batch_size": 32,

@@ -16,8 +16,8 @@ __all__ = ["AugmentationSchedule"]
 class AugmentationSchedule:
     """Recipes of augmentation, and the epochs in which each takes the place of the one before.
 
-    Tan and Le, "EfficientNetV2" (2021), begin with small images and let them grow: the first epochs
-    take less time, and lose nothing for a network that takes images of any size. Ge et al., "YOLOX:
+    Tan and Le, "EfficientNetV2" (2021), begin with small images and let them grow, so that the
+    first epochs take less time; the network must take images of any size. Ge et al., "YOLOX:
     Exceeding YOLO Series in 2021" (2021), train the last epochs without mixed images, so that the
     network ends on pictures such as those that it is for.
 

@@ -378,8 +378,10 @@ def decayed(xp: Any, g: Any, w: Any, weight_decay: float, out: Any) -> Any:
 
 
 def _clean(xp: Any, least: float, parts: Iterator[tuple]) -> None:
-    for array, scratch, _ in parts:
-        array *= xp.absolute(array, out=scratch) >= least
+    for array, keep, _ in parts:
+        xp.absolute(array, out=keep)
+        xp.greater_equal(keep, least, out=keep)  # 1 or 0
+        array *= keep
 
 
 def _as_json(value: Any) -> Any:

@@ -26,12 +26,12 @@ __all__ = ["Contender", "Contest", "Result", "present"]
 
 ROOT = Path(__file__).resolve().parents[1]
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MINICNN_THREADS")
-PATIENCE = 300.0  # seconds for one answer; compilers take their time
+PATIENCE = 120.0  # seconds for one answer; compilers take their time
 SETTLE = 0.2  # seconds after a turn, until the threads of the last one sleep
 TURN = 0.5  # seconds that a turn should take, unless one repetition takes longer
 MOST = 200  # repetitions in a turn
 WARM = 2  # repetitions between the first one and those that count
-SLOW = 15.0  # seconds of one repetition, from which on a contender has one turn only
+SLOW = 4.0  # seconds of one repetition, from which on a contender has one turn only
 
 
 @dataclass(frozen=True)

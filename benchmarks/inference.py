@@ -21,7 +21,7 @@ __all__ = ["CONTENDERS", "REPEAT", "names", "run", "table"]
 
 REPEAT = 7
 CONTENDERS = (OURS, "minicnn-numpy", *FLOAT32, "onnxruntime")
-NETWORKS = ("avgpool_cnn", "deep_vgg", "wide_cnn", "vgg16_bn", "three_stage_cnn")
+NETWORKS = ("residual_cnn", "avgpool_cnn", "deep_vgg", "wide_cnn", "vgg16_bn", "three_stage_cnn")
 INPUT_SHAPE = (48, 48, 1)
 BATCH = 64
 PACKAGES = {

@@ -38,4 +38,4 @@ def for_blocks(function: Callable[..., None], *arrays: Any) -> None:
             part = slice(start, min(start + _BLOCK, share.stop))
             function(*[array[part] for array in flat])
 
-    parallel(walk, split(size))
+    parallel(walk, split(size, numbers=size))

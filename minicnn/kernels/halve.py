@@ -63,7 +63,7 @@ def forward(x: Any, scale: Any, shift: Any, *, largest: bool, p: float, seed: Se
             loops.forward(x[own], scale, shift, largest, _factor(x, p), first, xp.uint32(key),
                           threshold, y[own], code[own])  # fmt: skip
 
-        parallel(compute, split(n))
+        parallel(compute, split(n, numbers=x.size))
         return y, code
     if scale is not None:
         x = norm.scale_shift(x.reshape(-1, c), scale, shift).reshape(x.shape)
@@ -131,7 +131,8 @@ def gradients(
     rounded = middle.astype(x.dtype)
     sums, products = norm.total(
         parallel(
-            lambda own: loops.sums(gy[own], code[own], x[own], rounded, largest, factor), split(n)
+            lambda own: loops.sums(gy[own], code[own], x[own], rounded, largest, factor),
+            split(n, numbers=x.size),
         )
     )
     products = products - (middle - rounded) * sums
@@ -144,7 +145,7 @@ def gradients(
             lambda own: loops.backward(
                 gy[own], code[own], x[own], a, b, shift, largest, factor, gx[own]
             ),
-            split(n),
+            split(n, numbers=x.size),
         )
     return gx, *norm.affine_gradients(sums, products, inverse, needs, x.dtype)
 
@@ -159,7 +160,10 @@ def plain_gradient(gy: Any, code: Any, *, size: Pair, largest: bool, p: float) -
     gy = xp.ascontiguousarray(gy)
     gx = xp.empty((gy.shape[0], *size, gy.shape[3]), gy.dtype)
     factor = _factor(gy, p)
-    parallel(lambda own: loops.spread(gy[own], code[own], largest, factor, gx[own]), split(len(gy)))
+    parallel(
+        lambda own: loops.spread(gy[own], code[own], largest, factor, gx[own]),
+        split(len(gy), numbers=gx.size),
+    )
     return gx
 
 

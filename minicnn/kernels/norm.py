@@ -81,7 +81,9 @@ def _compiled_moments(x: Any) -> tuple[Any, Any]:
     xp, m = backend.xp(x), x.shape[0]
     x = xp.ascontiguousarray(x)
     centre = x[:: max(1, m // _SAMPLE)].mean(axis=0)
-    first, second = total(parallel(lambda share: loops.moments(x[share], centre), split(m)))
+    first, second = total(
+        parallel(lambda share: loops.moments(x[share], centre), split(m, numbers=x.size))
+    )
     rest = first / m
     return centre + rest, second / m - rest * rest
 
@@ -117,7 +119,10 @@ def scale_shift(x: Any, scale: Any, shift: Any = None) -> Any:
 
         x = xp.ascontiguousarray(x)
         shift = xp.zeros_like(scale) if shift is None else shift
-        parallel(lambda own: loops.scale_shift(x[own], scale, shift, y[own]), split(len(x)))
+        parallel(
+            lambda own: loops.scale_shift(x[own], scale, shift, y[own]),
+            split(len(x), numbers=x.size),
+        )
         return y
     lines, output = _lines(x), _lines(y)
     scale = _repeat(scale, lines)
@@ -155,7 +160,7 @@ def gradient_sums(gy: Any, x: Any, centre: Any = None) -> tuple[Any, Any]:
 
         x, gy = xp.ascontiguousarray(x), xp.ascontiguousarray(gy)
         rounded = xp.zeros(c, x.dtype) if centre is None else centre.astype(x.dtype)
-        shares = split(len(x))
+        shares = split(len(x), numbers=x.size)
         sums, products = total(
             parallel(lambda own: loops.products(gy[own], x[own], rounded), shares)
         )
@@ -202,7 +207,10 @@ def combine(gy: Any, x: Any, a: Any, b: Any, c: Any) -> Any:
         from minicnn.kernels.compiled import norm as loops
 
         x, gy = xp.ascontiguousarray(x), xp.ascontiguousarray(gy)
-        parallel(lambda own: loops.combine(gy[own], x[own], a, b, c, gx[own]), split(len(x)))
+        parallel(
+            lambda own: loops.combine(gy[own], x[own], a, b, c, gx[own]),
+            split(len(x), numbers=x.size),
+        )
         return gx
     g_lines, x_lines, output = _lines(gy), _lines(x), _lines(gx)
     a, b, c = _repeat(a, output), _repeat(b, output), _repeat(c, output)

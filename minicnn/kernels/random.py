@@ -79,7 +79,7 @@ def drop(x: Any, p: float, seed: tuple[int, int]) -> tuple[Any, Any]:
             first = xp.uint32((start + own.start) % 2**32)
             dropout.drop(flat[own], first, *numbers, y[own], mask[own])
 
-        parallel(compute, split(flat.size))
+        parallel(compute, split(flat.size, numbers=flat.size))
         return y.reshape(x.shape), mask.reshape(x.shape)
     mask = keep_mask(x, x.shape, 1 - p, seed)
     return masked(x, mask, p), mask

@@ -24,6 +24,8 @@ __all__ = ["ENVIRONMENT_VARIABLE", "limit_blas", "parallel", "split", "stay_alon
 
 ENVIRONMENT_VARIABLE = "MINICNN_THREADS"
 
+_ALONE = 1 << 18  # numbers: a loop that goes through fewer is over before another thread begins
+
 Part = TypeVar("Part")
 Result = TypeVar("Result")
 _thread = threading.local()
@@ -132,7 +134,7 @@ if hasattr(os, "register_at_fork"):  # a child process has none of the threads
     os.register_at_fork(after_in_child=_crew.cache_clear)
 
 
-def split(count: int, parts: int | None = None) -> list[slice]:
+def split(count: int, parts: int | None = None, *, numbers: int | None = None) -> list[slice]:
     """Split so many things into contiguous parts of nearly equal size, none of them empty.
 
     Parameters
@@ -140,11 +142,16 @@ def split(count: int, parts: int | None = None) -> list[slice]:
     count : int
     parts : int, optional
         At most so many; the number of threads by default.
+    numbers : int, optional
+        How many numbers a light loop goes through in all: one part, where that takes no longer
+        than another thread to begin.
 
     Returns
     -------
     list of slice
     """
+    if numbers is not None and numbers < _ALONE:
+        parts = 1
     parts = max(1, min(thread_count() if parts is None else parts, count))
     edges = [count * part // parts for part in range(parts + 1)]
     return [slice(start, stop) for start, stop in itertools.pairwise(edges)]

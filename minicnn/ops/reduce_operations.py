@@ -166,6 +166,13 @@ class Mean(_OfSomething, name="mean"):
         count = terms(shape, ctx.options["axis"])[1]
         return expand(_kept(ctx, gy) * (1 / count), shape)
 
+    def backward_kernel(ctx, gy):
+        # Each step of training has one of these, for a single number.
+        shape, axis = ctx.inputs[0].shape, ctx.options["axis"]
+        gx = backend.xp(gy).empty(shape, dtype=gy.dtype)
+        gx[...] = (gy * (1 / terms(shape, axis)[1])).reshape(kept_shape(shape, axis))
+        return gx
+
 
 class Var(Reduction, name="var"):
     """The sum of the squared distances from the mean, divided by the count less ``correction``.

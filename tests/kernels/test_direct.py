@@ -7,7 +7,7 @@ import pytest
 
 from minicnn import backend
 from minicnn.errors import OptionError
-from minicnn.kernels import compiled, direct, im2col
+from minicnn.kernels import compiled, conv, direct, im2col
 from minicnn.kernels.sizes import conv_output_size
 from minicnn.ops import conv2d
 
@@ -67,3 +67,17 @@ def test_groups_are_refused_by_name(rng):
     x, w = (backend.asarray(rng.standard_normal(s)) for s in ((1, 5, 5, 4), (3, 3, 2, 4)))
     with pytest.raises(OptionError, match="one group"):
         conv2d(x, w, groups=2, algorithm="direct")
+
+
+@pytest.mark.host
+def test_the_gradient_in_the_images_takes_the_direct_way_only_by_name(monkeypatch, rng):
+    # There is compiled code for the convolution, and none for this gradient.
+    asked = []
+    monkeypatch.setattr(direct, "input_gradient", lambda *a, **k: asked.append(k["size"]))
+    gy, w = rng.random((2, 9, 9, 4), np.float32), rng.random((3, 3, 1, 4), np.float32)
+    options = {"stride": (1, 1), "padding": ((1, 1), (1, 1)), "dilation": (1, 1), "groups": 1}
+    monkeypatch.setattr(conv, "choose", lambda *arguments, **others: "direct")
+    conv.input_gradient(gy, w, size=(9, 9), **options)
+    assert asked == []
+    conv.input_gradient(gy, w, size=(9, 9), algorithm="direct", **options)
+    assert asked == [(9, 9)]

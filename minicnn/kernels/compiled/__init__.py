@@ -21,7 +21,7 @@ __all__ = ["ENVIRONMENT_VARIABLE", "LEAST", "compile_seconds", "enabled", "usabl
 ENVIRONMENT_VARIABLE = "MINICNN_NUMBA"
 
 # Numbers in an array from which on compiled code gains, even if it is not yet in memory.
-LEAST = 1 << 15
+LEAST = 1 << 14
 
 
 @functools.cache

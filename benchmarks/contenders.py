@@ -11,7 +11,7 @@ FLOAT32 = ("torch", "torch-channels-last")  # PyTorch's two layouts, of which th
 
 _TORCH = ("with_torch", "torch")
 ALL = (
-    Contender(OURS, "minicnn", "with_minicnn"),
+    Contender(OURS, "minicnn", "with_minicnn", environment={"MINICNN_NUMBA": "1"}),
     Contender(
         "minicnn-numpy",
         "minicnn without Numba",

@@ -20,6 +20,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from minicnn.errors import DataError, OptionError
 from minicnn.kernels.threads import thread_count
 
 __all__ = ["Contender", "Contest", "Result", "present"]
@@ -217,6 +218,11 @@ class Contest:
         dict of str to Result
             By name, without those that could not do it; a line was printed about each of these,
             and they take no part in what follows.
+
+        Raises
+        ------
+        DataError
+            None could do it.
         """
         for worker in list(self._workers):
             self._attempt(worker, "prepare", task, data, options)
@@ -226,6 +232,8 @@ class Contest:
                 if turn == 0 or not worker.slow:
                     time.sleep(SETTLE)
                     self._attempt(worker, "turn")
+        if not self._workers:
+            raise DataError(f"{task}: no contender could do it; the lines above say why")
         return {worker.contender.name: worker.result for worker in self._workers}
 
     def _attempt(self, worker: Worker, action: str, *arguments: Any) -> None:
@@ -238,7 +246,13 @@ class Contest:
 
 
 def present(contenders: Iterable[Contender]) -> list[Contender]:
-    """Return those whose package is installed, and print which packages are not."""
+    """Return those whose package is installed, and print which packages are not.
+
+    Raises
+    ------
+    OptionError
+        None is.
+    """
     found = []
     missing: dict[str, list[str]] = {}
     for contender in contenders:
@@ -248,4 +262,6 @@ def present(contenders: Iterable[Contender]) -> list[Contender]:
             missing.setdefault(contender.package, []).append(contender.label)
     for package, labels in missing.items():
         print(f"left out: {', '.join(labels)} ({package} is not installed)", flush=True)
+    if not found:
+        raise OptionError(f"no contender is left; install one of {', '.join(missing)}")
     return found

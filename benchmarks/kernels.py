@@ -84,7 +84,7 @@ def table(result: dict[str, Any], *, brief: bool = False) -> str:
 
     columns = ["layer", "direct GFLOP"]
     for kind in ("forward", "forward + backward"):
-        columns += [f"{kind}: minicnn ms", "PyTorch ms", "ratio"]
+        columns += [f"{kind}: {each}" for each in ("minicnn ms", "PyTorch ms", "ratio")]
     rows = (
         [row["layer"], row["gflop"], *cells(row, "forward"), *cells(row, "both")]
         for row in result["rows"]

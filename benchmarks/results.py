@@ -81,9 +81,12 @@ def load_newest(folder: Path, command: str) -> dict[str, Any] | None:
     if not files:
         return None
     try:
-        return json.loads(files[-1].read_text(encoding="utf-8"))
+        found = json.loads(files[-1].read_text(encoding="utf-8"))
+        if not isinstance(found, dict) or not {"machine", "options", "result"} <= set(found):
+            raise ValueError("no machine, options and result are in it")
     except (OSError, ValueError) as error:
         raise DataError(f"{files[-1]}: is not a result of this package ({error})") from error
+    return found
 
 
 def markdown(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:

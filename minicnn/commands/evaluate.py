@@ -42,6 +42,8 @@ def _run(arguments: Sequence[str] | None, program: str) -> int:
     given = vars(_parser(program).parse_intermixed_args(arguments))
     outputs = [given[name] for name in ("output", "predictions", "figure") if given[name]]
     refuse_existing(outputs, overwrite=given["overwrite"])
+    if len({Path(each).resolve() for each in outputs}) < len(outputs):
+        raise OptionError("--output, --predictions and --figure: expected different files")
     if given["figure"]:
         require_matplotlib()
     views = Views() if given["tta"] else None
@@ -76,7 +78,7 @@ def _run(arguments: Sequence[str] | None, program: str) -> int:
     print(
         json.dumps(content, indent=2)
         if given["json"]
-        else _text(networks, part, names, scores, reliability, views)
+        else _text(given, networks, part, names, scores, reliability, views)
     )
     return 0
 
@@ -159,6 +161,7 @@ def _content(
 
 
 def _text(
+    given: dict[str, Any],
     networks: Sequence[Network],
     part: Part,
     names: Sequence[str],
@@ -173,7 +176,11 @@ def _text(
         )
     ]
     confusion = [(name, *map(int, row)) for name, row in zip(names, scores.confusion, strict=True)]
-    subject = "the network was" if len(networks) == 1 else "the networks were"
+    subject = "the network" if len(networks) == 1 else "the networks"
+    if given["data"] is None:
+        subject += " was" if len(networks) == 1 else " were"
+    else:
+        subject += " may have been"
     note = [f"note: {subject} trained on these images"] * (part.split == "train")
     mean = averaged_text(len(networks), views)
     return "\n".join(

@@ -37,7 +37,8 @@ def guarded(program: str, job: Callable[[], int], *, again: Callable[[], str] | 
     """
     try:
         code = job()
-        sys.stdout.flush()
+        if sys.stdout is not None:  # who calls may have closed it
+            sys.stdout.flush()
         return code
     except BrokenPipeError:
         # What is left in the buffer would raise once more when Python closes it at its end.
@@ -47,7 +48,7 @@ def guarded(program: str, job: Callable[[], int], *, again: Callable[[], str] | 
     except MinicnnError as error:
         message = str(error)
     except MemoryError as error:
-        message = f"out of memory ({error}); choose a smaller --batch-size or model"
+        message = f"out of memory ({error}); choose a smaller model, input or batch"
     except OSError as error:
         message = f"{error.filename or 'standard output'}: {error.strerror or error}"
     except KeyboardInterrupt as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -82,6 +83,7 @@ def _shown(folder: RunFolder, network: Network, given: dict[str, Any]) -> tuple[
     except MinicnnError as error:
         if data is not None or given["explain"]:
             raise
+        print(f"warning: the page is without faces: {error}; --data names them", file=sys.stderr)
         return None, str(error)
 
 

@@ -260,7 +260,12 @@ def _add_training_options(add: Callable[..., None]) -> None:
         help="weight of each class in the loss: the same, inverse to its number of images, or to "
         f"that number's square root ({Options.class_weights})",
     )
-    add("--clip-norm", type=ABOVE_0, metavar="X", help="clip the gradients' norm (not clipped)")
+    add(
+        "--clip-norm",
+        type=or_none(ABOVE_0),
+        metavar="X",
+        help=f"clip the common norm of all gradients to X, or none{_defaults('clip_norm')}",
+    )
     add(
         "--average",
         type=or_none(BETWEEN_0_AND_1),

@@ -49,6 +49,7 @@ DEFAULTS_OF_MODEL: dict[str, dict[str, Any]] = {
         "batch_size": 128,
         "weight_decay": 0.05,
         "label_smoothing": 0.1,
+        "clip_norm": None,
         "average": 0.999,
     },
 }
@@ -89,7 +90,7 @@ class Options:
     schedule: str = "one-cycle"
     label_smoothing: float = 0.0
     class_weights: str = "none"
-    clip_norm: float | None = None
+    clip_norm: float | None = 1.0  # some networks lose what they learned to one large gradient
     average: float | None = None
     patience: int | None = None
     folds: int | None = None
@@ -222,7 +223,7 @@ def words_of(name: str, value: Any) -> list[str]:
         return ["--no-augment"]
     if name == "drop_duplicates":
         return [flag(name) if value else "--no-drop-duplicates"]
-    if name in ("average", "grow_from"):
+    if name in ("average", "clip_norm", "grow_from"):
         return [flag(name), "none" if value is None else str(value)]
     if isinstance(value, bool):
         return [flag(name)] if value != getattr(Options, name, False) else []

@@ -39,6 +39,8 @@ def read_picture(path: str | os.PathLike[str]) -> np.ndarray:
         The file cannot be read, or is no picture; the message names it.
     """
     name = os.fspath(path)
+    if Path(path).exists() and not Path(path).is_file() and not Path(path).is_dir():
+        raise DataError(f"{name}: is no regular file")  # a pipe would be waited for
     try:
         data = Path(path).read_bytes()
     except OSError as error:

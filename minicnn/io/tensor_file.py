@@ -91,8 +91,9 @@ def read_tensors(path: str | os.PathLike[str], kind: str) -> tuple[dict[str, np.
         with safetensors.safe_open(name, framework="numpy") as file:
             entry = _entry(name, kind, file.metadata())
             arrays = {key: file.get_tensor(key) for key in file.keys()}
-    except FileNotFoundError:
-        raise CheckpointError(f"{name}: there is no such file") from None
+    except FileNotFoundError:  # also of files that must not be read
+        reason = "it may not be read" if os.path.exists(name) else "there is no such file"
+        raise CheckpointError(f"{name}: {reason}") from None
     except (OSError, safetensors.SafetensorError, KeyError, TypeError, ValueError) as error:
         if isinstance(error, CheckpointError):
             raise

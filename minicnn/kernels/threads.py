@@ -24,6 +24,7 @@ __all__ = ["ENVIRONMENT_VARIABLE", "limit_blas", "parallel", "split", "stay_alon
 
 ENVIRONMENT_VARIABLE = "MINICNN_THREADS"
 
+_MOST = 1024  # threads
 _ALONE = 1 << 18  # numbers: a loop that goes through fewer is over before another thread begins
 
 Part = TypeVar("Part")
@@ -38,15 +39,17 @@ def thread_count() -> int:
     Raises
     ------
     OptionError
-        The variable is not an integer of 1 or more.
+        The variable is not an integer of 1 to 1024.
     """
     text = os.environ.get(ENVIRONMENT_VARIABLE, "").strip()
     if not text:
         if hasattr(os, "sched_getaffinity"):
             return len(os.sched_getaffinity(0))
         return os.cpu_count() or 1
-    if not text.isdigit() or int(text) < 1:
-        raise OptionError(f"{ENVIRONMENT_VARIABLE}: expected an integer of 1 or more, got {text!r}")
+    if not text.isdigit() or not 1 <= int(text) <= _MOST:
+        raise OptionError(
+            f"{ENVIRONMENT_VARIABLE}: expected an integer of 1 to {_MOST}, got {text!r}"
+        )
     return int(text)
 
 
@@ -175,6 +178,15 @@ def parallel(function: Callable[[Part], Result], parts: Sequence[Part]) -> list[
     list
     """
     limit_blas()
+    try:
+        return _parallel(function, parts)
+    except SystemError as error:  # of compiled code, in which a signal's exception came up
+        if isinstance(error.__cause__, KeyboardInterrupt):
+            raise error.__cause__ from None
+        raise
+
+
+def _parallel(function: Callable[[Part], Result], parts: Sequence[Part]) -> list[Result]:
     if len(parts) < 2 or getattr(_thread, "busy", False):
         return [function(part) for part in parts]
     crew = _crew()

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import numbers
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+
+import numpy as np
 
 from minicnn.autograd import Tensor
 from minicnn.errors import OptionError, ShapeError
@@ -59,6 +62,11 @@ def _options(
         raise OptionError(
             "algorithm: 'winograd' is for square kernels of 2 to 5 with stride 1, dilation 1, one "
             "group and a padding below the kernel's size; use 'auto' or 'im2col'"
+        )
+    if algorithm == "winograd" and getattr(x, "dtype", None) == np.float16:
+        raise OptionError(
+            "algorithm: 'winograd' is for float32 and float64, whose range its transforms need, "
+            "got float16; use 'auto' or 'im2col'"
         )
     if algorithm == "direct" and groups > 1:
         raise OptionError(
@@ -118,7 +126,7 @@ def conv2d(
         The images or filters are of integers, or of two floating-point types.
     """
     options = _options("conv2d", x, w, stride, padding, dilation, groups, algorithm)
-    if not 0 <= negative_slope <= 1:
+    if not isinstance(negative_slope, numbers.Real) or not 0 <= negative_slope <= 1:
         raise OptionError(f"negative_slope: expected a number from 0 to 1, got {negative_slope!r}")
     if negative_slope != 1:
         options["slope"] = float(negative_slope)

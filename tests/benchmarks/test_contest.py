@@ -8,6 +8,7 @@ from benchmarks import contest
 from benchmarks.contenders import ALL, find
 from benchmarks.contest import Contender, Contest
 from benchmarks.worker import draw
+from minicnn.errors import DataError, OptionError
 
 pytestmark = pytest.mark.host
 
@@ -72,8 +73,8 @@ def test_who_cannot_take_part_is_left_out_with_a_line_that_says_why(contender, r
 
 def test_an_answer_that_does_not_come_is_not_waited_for(monkeypatch, capsys):
     monkeypatch.setattr(contest, "PATIENCE", 0.0)
-    with Contest(find(("minicnn",))) as contested:
-        assert contested.measure("elementwise", DATA, WORK, repeat=1) == {}
+    with Contest(find(("minicnn",))) as contested, pytest.raises(DataError, match="no contender"):
+        contested.measure("elementwise", DATA, WORK, repeat=1)
     assert "no answer" in capsys.readouterr().out
 
 
@@ -82,6 +83,8 @@ def test_a_missing_package_is_told_once_for_all_its_contenders(monkeypatch, caps
     found = contest.present(each for each in ALL if each.package in ("numpy", "torch"))
     assert [each.name for each in found] == ["minicnn"]
     assert capsys.readouterr().out.count("\n") == 1
+    with pytest.raises(OptionError, match="no contender is left; install one of torch"):
+        contest.present(each for each in ALL if each.package == "torch")
 
 
 def test_labels_are_classes_and_the_rest_are_float32():

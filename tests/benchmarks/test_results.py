@@ -47,8 +47,9 @@ def test_a_result_is_written_for_programs_and_for_people(tmp_path):
 
 def test_the_newest_result_is_found(tmp_path):
     for stamp, value in (("20250101-000000", 1), ("20260101-000000", 2), ("20251231-235959", 3)):
-        (tmp_path / f"kernels-{stamp}.json").write_text(json.dumps({"value": value}))
-    assert results.load_newest(tmp_path, "kernels") == {"value": 2}
+        content = {"machine": {}, "options": {}, "result": value}
+        (tmp_path / f"kernels-{stamp}.json").write_text(json.dumps(content))
+    assert results.load_newest(tmp_path, "kernels")["result"] == 2
     assert results.load_newest(tmp_path, "scaling") is None
 
 
@@ -66,3 +67,10 @@ def test_names_come_in_the_known_order():
 def test_an_unknown_name_is_refused_with_what_is_near():
     with pytest.raises(OptionError, match="did you mean vgg16_bn"):
         chosen("--only", ["vgg_bn"], ("vgg16_bn", "deep_vgg_x"))
+
+
+@pytest.mark.parametrize("content", ["[]", "{}", '{"machine": {}}'])
+def test_a_file_of_something_else_is_named(tmp_path, content):
+    (tmp_path / "scaling-1.json").write_text(content)
+    with pytest.raises(DataError, match=r"scaling-1\.json: is not a result of this package"):
+        results.load_newest(tmp_path, "scaling")

@@ -162,6 +162,7 @@ def test_images_without_labels_are_predicted_only(tmp_path, trained, command, re
         (("--data", "nothing.csv"), "nothing.csv: no such file"),
         (("--limit", "0"), "expected a whole number of 1 or more"),
         (("--output", "/nowhere/a.json"), "there is no folder /nowhere"),
+        (("--output", "a", "--predictions", "./a"), "expected different files"),
         (("--backend", "cupy"), "backend: cupy (asked for by name): not installed"),
     ],
 )
@@ -310,7 +311,7 @@ def test_the_text_says_what_was_averaged(faces, trained, other, command):
     _, out, _ = command("evaluate", trained, other, "--data", faces, "--split", "train")
     assert out.splitlines()[1:3] == [
         "mean over 2 networks",
-        "note: the networks were trained on these images",
+        "note: the networks may have been trained on these images",
     ]
     _, out, _ = command("evaluate", trained, "--data", faces)
     assert out.splitlines()[1].startswith("accuracy ")

@@ -23,7 +23,7 @@ def raising(error):
     ("error", "line"),
     [
         (ShapeError("two\n  lines"), "job: error: two lines"),
-        (MemoryError("9 GiB"), "job: error: out of memory (9 GiB); choose a smaller --batch-size"),
+        (MemoryError("9 GiB"), "job: error: out of memory (9 GiB); choose a smaller model"),
         (OSError(errno.ENOSPC, "No space left", "a.csv"), "job: error: a.csv: No space left"),
         (OSError(errno.EIO, "Input/output error"), "job: error: standard output: Input/output"),
     ],

@@ -338,7 +338,9 @@ def test_without_its_faces_a_page_has_the_numbers_of_the_run(run, command, metri
     config = json.loads(run.config.read_text())
     config["options"]["data"] = "nothing.csv"
     run.config.write_text(json.dumps(config))
-    assert command("report", run)[0] == 0
+    code, _, warned = command("report", run)
+    assert code == 0
+    assert warned.startswith("warning: the page is without faces: ")
     page = read_page(run.report)
     accuracy = metrics["splits"]["validation"]["accuracy"]
     assert percent(accuracy, 1) in page.first("h1").text

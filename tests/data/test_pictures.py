@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import sys
 
 import numpy as np
@@ -213,3 +214,10 @@ def test_data_sets_of_image_files_are_read_the_same_way():
     np.testing.assert_array_equal(
         found[:, :, None], network_input(decode_picture(data), (48, 48, 1))
     )
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes with names")
+def test_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "a.png")
+    with pytest.raises(DataError, match=r"a\.png: is no regular file"):
+        read_picture(tmp_path / "a.png")

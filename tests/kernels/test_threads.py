@@ -198,3 +198,26 @@ def test_a_forked_process_has_threads_of_its_own():
         "print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))"
     )
     assert run(code, MINICNN_THREADS="2") == "0"
+
+
+@pytest.mark.parametrize("parts", [[0], [0, 1]])
+def test_an_interruption_in_compiled_code_is_one(parts):
+    # What the interpreter makes of an exception that compiled code has left behind.
+    def loop(part):
+        raise SystemError("returned a result with an exception set") from KeyboardInterrupt()
+
+    with pytest.raises(KeyboardInterrupt):
+        threads.parallel(loop, parts)
+
+
+def test_other_errors_of_compiled_code_stay_what_they_are():
+    def loop(part):
+        raise SystemError("bad argument")
+
+    with pytest.raises(SystemError, match="bad argument"):
+        threads.parallel(loop, [0])
+
+
+def test_light_work_stays_in_one_part():
+    assert threads.split(8, 2, numbers=1000) == [slice(0, 8)]
+    assert len(threads.split(8, 2, numbers=1 << 20)) == 2

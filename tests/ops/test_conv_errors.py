@@ -7,6 +7,7 @@ import re
 import pytest
 from drawing import draw
 
+from minicnn.autograd import tensor
 from minicnn.errors import DTypeError, OptionError, ShapeError
 from minicnn.ops.conv import conv2d, conv_transpose2d
 
@@ -146,3 +147,16 @@ def test_what_is_no_array_is_refused_by_name(function):
 def test_number_is_no_bias():
     x, w = draw((2, 5, 6, 3), (3, 3, 3, 3))
     refuses(ShapeError, "conv2d: the bias must have the shape (3,)", conv2d, x, w, 1.0)
+
+
+def test_winograd_refuses_float16_whose_range_its_transforms_leave(rng):
+    x, w = (tensor(rng.standard_normal(s), dtype="float16") for s in ((1, 8, 8, 4), (3, 3, 4, 4)))
+    with pytest.raises(OptionError, match=r"winograd.*got float16"):
+        conv2d(x, w, algorithm="winograd")
+    assert conv2d(x, w).dtype == "float16"
+
+
+def test_a_slope_that_is_no_number_is_refused(rng):
+    x, w = (tensor(rng.standard_normal(s)) for s in ((1, 8, 8, 4), (3, 3, 4, 4)))
+    with pytest.raises(OptionError, match="negative_slope: expected a number from 0 to 1"):
+        conv2d(x, w, negative_slope="a")

@@ -25,15 +25,15 @@ RATIOS = {
 MEMORY = ("ratio, net / in all", "page faults a step", "first step, s", "GFLOP")
 SPEED_NOTE = (
     "A step: forward in training mode, mean cross-entropy, backward, Adam (PyTorch's fused one, "
-    "but for its default one). Ratios are of images/s against the better float32 layout of "
-    "PyTorch, or against bf16: median (least to most) over the repetitions; above 1, minicnn is "
-    "faster."
+    "but for its default one); who takes more than 4 s for it has one turn. Ratios are of images/s "
+    "against the better float32 layout of PyTorch, or against bf16: median (least to most) over "
+    "the repetitions; above 1, minicnn is faster."
 )
 MEMORY_NOTE = (
     "Peak memory of each contender's own process; net of what it had after the import and the "
-    "making of the data, so that what is imported later counts. The ratio is against the better "
-    "float32 layout of PyTorch; page faults and the first step, in which some compile, are "
-    "minicnn's. GFLOP: of one image forward, by the textbook count."
+    "making of the data, so that what is imported later counts, and compiling. The ratio is "
+    "against the better float32 layout of PyTorch; page faults and the first step, in which some "
+    "compile, are minicnn's. GFLOP: of one image forward, by the textbook count."
 )
 LABELS = {each.name: each.label for each in ALL}
 
@@ -181,4 +181,4 @@ def _memory(row: dict[str, Any], contender: str) -> str | None:
 
 
 def _name(row: dict[str, Any]) -> str:
-    return f"{row['system']} {row['network']}"
+    return f"{row['system']} {row['network']}".strip()

@@ -89,9 +89,12 @@ def _recognised(scores: Scores, names: Sequence[str], confusion: dict[str, Any])
     told = [
         f"{scores.accuracy:.1%} of {scores.count:,} faces are recognised; always answering "
         f"{names[most]} would be right on {scores.support[most] / scores.count:.1%}.",
-        f"{names[best]} is recognised best ({recall[best]:.0%} of its faces), {names[worst]} worst "
-        f"({recall[worst]:.0%}).",
     ]
+    if recall[best] > recall[worst]:
+        told.append(
+            f"{names[best]} is recognised best ({recall[best]:.0%} of its faces), {names[worst]} "
+            f"worst ({recall[worst]:.0%})."
+        )
     pairs = [
         f"{names[cell['true']]} for {names[cell['predicted']]} ({cell['share']:.0%})"
         for cell in confusion["most"][:3]
@@ -137,8 +140,8 @@ def _calibrated(calibration: dict[str, Any]) -> str:
 def _of_data(data: dict[str, Any]) -> list[str]:
     audit = data["audit"]
     told = [
-        f"{leak['count']:,} faces of {leak['split'].replace('_', ' ')} stand among the training "
-        "faces as well."
+        f"{leak['count']:,} {'face' if leak['count'] == 1 else 'faces'} of "
+        f"{leak['split'].replace('_', ' ')} also among the training faces."
         for leak in data["leaks"]
         if leak["count"]
     ]

@@ -13,7 +13,7 @@ from minicnn import zoo
 from minicnn.commands.arguments import Parser, sizes, whole
 from minicnn.commands.run_folder import RunFolder
 from minicnn.data.face_dataset import FaceDataset
-from minicnn.errors import CheckpointError, DataError, OptionError, ShapeError
+from minicnn.errors import CheckpointError, DataError, MinicnnError, OptionError, ShapeError
 from minicnn.zoo.network import Network
 from minicnn.zoo.packaged import known
 
@@ -87,7 +87,14 @@ def named_network(name: str, given: dict[str, Any]) -> Network:
                 f"{name}: a trained network is as it is; leave out --input, --classes and --option"
             )
         return load_network(name)
-    return zoo.build(name, **wanted)
+    try:
+        return zoo.build(name, **wanted)
+    except MinicnnError:
+        raise
+    except ValueError as error:  # NumPy's, of more numbers than an array can have
+        raise OptionError(
+            f"{name}: cannot be built in that size ({str(error).rstrip('.')})"
+        ) from None
 
 
 def packaged_name(text: str | os.PathLike[str]) -> str | None:

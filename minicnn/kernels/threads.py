@@ -25,7 +25,7 @@ __all__ = ["ENVIRONMENT_VARIABLE", "limit_blas", "parallel", "split", "stay_alon
 ENVIRONMENT_VARIABLE = "MINICNN_THREADS"
 
 _MOST = 1024  # threads
-_ALONE = 1 << 18  # numbers: a loop that goes through fewer is over before another thread begins
+_ALONE = 1 << 18  # numbers: sharing a light loop through fewer gains no time
 
 Part = TypeVar("Part")
 Result = TypeVar("Result")
@@ -180,9 +180,12 @@ def parallel(function: Callable[[Part], Result], parts: Sequence[Part]) -> list[
     limit_blas()
     try:
         return _parallel(function, parts)
-    except SystemError as error:  # of compiled code, in which a signal's exception came up
-        if isinstance(error.__cause__, KeyboardInterrupt):
-            raise error.__cause__ from None
+    except SystemError as error:  # compiled code ended while an exception of a signal was there
+        cause: BaseException | None = error
+        while isinstance(cause, SystemError):  # one for each function that it went through
+            cause = cause.__cause__
+        if isinstance(cause, KeyboardInterrupt):
+            raise cause from None
         raise
 
 

@@ -204,7 +204,10 @@ def test_a_forked_process_has_threads_of_its_own():
 def test_an_interruption_in_compiled_code_is_one(parts):
     # What the interpreter makes of an exception that compiled code has left behind.
     def loop(part):
-        raise SystemError("returned a result with an exception set") from KeyboardInterrupt()
+        try:
+            raise SystemError("_unpickle returned a result") from KeyboardInterrupt()
+        except SystemError as inner:
+            raise SystemError("moments returned a result with an exception set") from inner
 
     with pytest.raises(KeyboardInterrupt):
         threads.parallel(loop, parts)

@@ -25,7 +25,7 @@ __all__ = [
 
 ALGORITHMS = ("auto", "direct", "im2col", "winograd")
 
-_LEAST_GAIN = 1.5  # of Winograd's algorithm by its estimate of work
+_LEAST_GAIN = 1.3  # of Winograd's algorithm by its estimate of work
 
 
 def winograd_fits(

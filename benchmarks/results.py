@@ -84,9 +84,14 @@ def load_newest(folder: Path, command: str) -> dict[str, Any] | None:
         return None
     try:
         found = json.loads(files[-1].read_text(encoding="utf-8"))
-        if not isinstance(found, dict) or not {"machine", "options", "result"} <= set(found):
-            raise ValueError("no machine, options and result are in it")
-    except (OSError, ValueError) as error:
+        conditions(found)
+        if "result" not in found:
+            raise ValueError("no result is in it")
+    except KeyError as error:
+        raise DataError(
+            f"{files[-1]}: is not a result of this package, {error} is missing"
+        ) from None
+    except (OSError, TypeError, ValueError) as error:
         raise DataError(f"{files[-1]}: is not a result of this package ({error})") from error
     return found
 

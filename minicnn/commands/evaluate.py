@@ -176,12 +176,9 @@ def _text(
         )
     ]
     confusion = [(name, *map(int, row)) for name, row in zip(names, scores.confusion, strict=True)]
-    subject = "the network" if len(networks) == 1 else "the networks"
-    if given["data"] is None:
-        subject += " was" if len(networks) == 1 else " were"
-    else:
-        subject += " may have been"
-    note = [f"note: {subject} trained on these images"] * (part.split == "train")
+    subject, was = ("the network", "was") if len(networks) == 1 else ("the networks", "were")
+    was = was if given["data"] is None else "may have been"
+    note = [f"note: {subject} {was} trained on these images"] * (part.split == "train")
     mean = averaged_text(len(networks), views)
     return "\n".join(
         [

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from benchmarks import contest
@@ -93,3 +95,16 @@ def test_labels_are_classes_and_the_rest_are_float32():
     assert set(found["labels"]) <= set(range(7))
     assert found["images"].dtype == "float32"
     assert found["images"].shape == (2, 3)
+
+
+@pytest.mark.parametrize(("name", "value"), [("minicnn", "1"), ("minicnn-numpy", "0")])
+def test_compiled_code_is_on_or_off_by_the_contender_and_not_by_who_starts_it(
+    name, value, monkeypatch
+):
+    monkeypatch.setenv("MINICNN_NUMBA", "0" if value == "1" else "1")
+    with Contest(find((name,))) as contested:
+        contested.measure("elementwise", DATA, WORK, repeat=1)  # the process is there by then
+        environment = Path(f"/proc/{contested._workers[0]._process.pid}/environ")
+        if not environment.exists():
+            pytest.skip("there is no /proc to see a process's environment in")
+        assert f"MINICNN_NUMBA={value}".encode() in environment.read_bytes().split(b"\0")

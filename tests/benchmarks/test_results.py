@@ -12,6 +12,18 @@ from minicnn.errors import DataError, OptionError
 
 pytestmark = pytest.mark.host
 
+MEASURED = {
+    "machine": {
+        "cpu": "a CPU",
+        "cores": 2,
+        "cores_used": 2,
+        "threads": 2,
+        "versions": {},
+        "date": "2026-01-01",
+    },
+    "options": {"quick": False, "repeat": 1},
+}
+
 
 @pytest.mark.parametrize(
     ("value", "text"),
@@ -47,8 +59,7 @@ def test_a_result_is_written_for_programs_and_for_people(tmp_path):
 
 def test_the_newest_result_is_found(tmp_path):
     for stamp, value in (("20250101-000000", 1), ("20260101-000000", 2), ("20251231-235959", 3)):
-        content = {"machine": {}, "options": {}, "result": value}
-        (tmp_path / f"kernels-{stamp}.json").write_text(json.dumps(content))
+        (tmp_path / f"kernels-{stamp}.json").write_text(json.dumps({**MEASURED, "result": value}))
     assert results.load_newest(tmp_path, "kernels")["result"] == 2
     assert results.load_newest(tmp_path, "scaling") is None
 
@@ -69,7 +80,7 @@ def test_an_unknown_name_is_refused_with_what_is_near():
         chosen("--only", ["vgg_bn"], ("vgg16_bn", "deep_vgg_x"))
 
 
-@pytest.mark.parametrize("content", ["[]", "{}", '{"machine": {}}'])
+@pytest.mark.parametrize("content", ["[]", "{}", '{"machine": {}}', json.dumps(MEASURED)])
 def test_a_file_of_something_else_is_named(tmp_path, content):
     (tmp_path / "scaling-1.json").write_text(content)
     with pytest.raises(DataError, match=r"scaling-1\.json: is not a result of this package"):

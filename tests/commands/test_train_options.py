@@ -38,6 +38,14 @@ def test_networks_without_a_recipe_have_the_defaults():
     found = options("--data", "faces.csv", "--model", "avgpool_cnn")
     assert found == Options(data="faces.csv", model="avgpool_cnn")
     assert (found.epochs, found.average, found.drop_duplicates) == (8, None, False)
+    assert found.clip_norm == 1
+
+
+def test_gradients_may_be_left_unclipped_also_in_the_command_that_repeats_it():
+    assert options("--data", "faces.csv").clip_norm is None  # the recipe's
+    found = options("--model", "avgpool_cnn", "--clip-norm", "none")
+    assert found.clip_norm is None
+    assert merge(parse(command("", found, "-"), "train").given) == found
 
 
 def test_what_is_named_goes_before_the_recipe_also_in_the_command_that_repeats_it():

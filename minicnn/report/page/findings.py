@@ -141,7 +141,7 @@ def _of_data(data: dict[str, Any]) -> list[str]:
     audit = data["audit"]
     told = [
         f"{leak['count']:,} {'face' if leak['count'] == 1 else 'faces'} of "
-        f"{leak['split'].replace('_', ' ')} also among the training faces."
+        f"{leak['split'].replace('_', ' ')} can be found among the training faces as well."
         for leak in data["leaks"]
         if leak["count"]
     ]

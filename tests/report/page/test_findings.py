@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -36,6 +38,24 @@ def test_accuracy_stands_beside_that_of_always_the_same_answer():
     assert "always answering Happy would be right on 60.0%" in first
     assert second == "Happy is recognised best (100% of its faces), Angry worst (75%)."
     assert third == "Most often it takes Angry for Happy (25%)."
+
+
+def test_no_class_is_the_best_where_all_are_alike():
+    alike = Scores(np.array([[3, 3], [5, 5]]), 0.5)
+    texts = said(alike, confusion=confusion_of(alike, NAMES, None))
+    assert len(texts) == 2
+    assert not any("recognised best" in text for _, text in texts)
+
+
+@pytest.mark.parametrize(
+    ("count", "start"),
+    [(1, "1 face of public test can be found"), (1234, "1,234 faces of public test can be found")],
+)
+def test_faces_that_are_in_two_splits_are_counted(count, start):
+    leaks = [{"count": count, "split": "public_test"}, {"count": 0, "split": "private_test"}]
+    ((where, text),) = said(data={"audit": SimpleNamespace(conflicting_groups=()), "leaks": leaks})
+    assert where == "data"
+    assert text == f"{start} among the training faces as well."
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ from benchmarks.options import Options, chosen
 from minicnn import backend
 from minicnn.commands.arguments import Parser, path, whole
 from minicnn.commands.exits import guarded
+from minicnn.kernels.compiled import enabled
 from minicnn.training.interrupt import terminable
 
 PROGRAM = "python -m benchmarks"
@@ -68,6 +69,7 @@ def _run(arguments: Sequence[str] | None) -> int:
         repeat=given["repeat"] or (2 if given["quick"] else module.REPEAT),
         output=folder,
     )
+    enabled()  # refuses now what would stop the measurement later
     results.make_folder(folder)
     with terminable():
         backend.use("numpy")

@@ -16,24 +16,26 @@ import numpy as np
 
 import minicnn
 from benchmarks.contest import Contender, Contest
-from minicnn.kernels.threads import thread_count
+from minicnn.kernels import compiled, threads
 
 __all__ = ["ceilings", "describe", "installed_size"]
 
 PACKAGES = ("numpy", "numba", "torch", "jax", "tinygrad", "onnxruntime")
+VARIABLES = (compiled.ENVIRONMENT_VARIABLE, threads.ENVIRONMENT_VARIABLE)
 ROOT = Path(__file__).resolve().parents[1]
 PRODUCT = 2048  # rows and columns
 COPIED = 2**24  # numbers of four bytes: no cache holds them
 
 
 def describe() -> dict[str, Any]:
-    """Return the machine, its cores and threads, the versions, and the time."""
+    """Return the machine, its cores and threads, the versions, the settings, and the time."""
     blas = np.show_config(mode="dicts")["Build Dependencies"]["blas"]
     return {
         "cpu": _cpu(),
         "cores": os.cpu_count(),
         "cores_used": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None,
-        "threads": thread_count(),
+        "threads": threads.thread_count(),
+        "variables": {name: value for name in VARIABLES if (value := os.environ.get(name))},
         "platform": platform.platform(),
         "versions": {
             "python": platform.python_version(),

@@ -62,11 +62,12 @@ def conditions(content: dict[str, Any]) -> str:
     machine, options = content["machine"], content["options"]
     versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
     quick = ", --quick" if options["quick"] else ""
+    settings = "".join(f", {name}={value}" for name, value in machine["variables"].items())
     turns = options["repeat"]
     measured = f"medians of {turns} repetitions" if turns > 1 else "measured once"
     return (
         f"{machine['cpu']}, {machine['cores_used']} of {machine['cores']} cores, "
-        f"{machine['threads']} threads; {versions}; {machine['date'][:10]}, "
+        f"{machine['threads']} threads{settings}; {versions}; {machine['date'][:10]}, "
         f"{measured}{quick}."
     )
 

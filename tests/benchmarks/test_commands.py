@@ -20,6 +20,7 @@ from benchmarks import (
     workloads,
 )
 from benchmarks.contest import Contender, Result
+from minicnn.kernels.compiled import enabled
 
 pytestmark = pytest.mark.host
 
@@ -199,3 +200,14 @@ def test_the_package_runs_from_the_projects_root(python):
                   PYTHONPATH=str(__main__.RESULTS.parents[1]))  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert all(command in done.stdout for command in __main__.COMMANDS)
+
+
+def test_a_wrong_setting_is_refused_before_anything_is_measured(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("MINICNN_NUMBA", "yes")
+    enabled.cache_clear()
+    try:
+        assert __main__.main(["overhead", "--quick", "--output", str(tmp_path / "new")]) == 2
+    finally:
+        enabled.cache_clear()
+    assert "MINICNN_NUMBA: expected 0 or 1, got 'yes'" in capsys.readouterr().err
+    assert not (tmp_path / "new").exists()

@@ -18,6 +18,7 @@ MEASURED = {
         "cores": 2,
         "cores_used": 2,
         "threads": 2,
+        "variables": {},
         "versions": {},
         "date": "2026-01-01",
     },
@@ -45,7 +46,8 @@ def test_a_table_has_no_columns_without_values():
     assert text.splitlines() == ["| name | ms |", "| --- | ---: |", "| a | 1.5 |", "| b | - |"]
 
 
-def test_a_result_is_written_for_programs_and_for_people(tmp_path):
+def test_a_result_is_written_for_programs_and_for_people(tmp_path, monkeypatch):
+    monkeypatch.setenv("MINICNN_NUMBA", "0")
     options = Options(only=("a",), repeat=3, quick=True, output=tmp_path)
     results.write("scaling", "| table |", {"rows": []}, options)
     (data,), (text,) = tmp_path.glob("scaling-*.json"), tmp_path.glob("scaling-*.md")
@@ -53,6 +55,7 @@ def test_a_result_is_written_for_programs_and_for_people(tmp_path):
     assert content["options"]["repeat"] == 3
     assert content["machine"]["versions"]["minicnn"]
     assert "| table |" in text.read_text()
+    assert ", MINICNN_NUMBA=0; " in text.read_text()
     assert "medians of 3" in text.read_text()
     assert "--quick" in text.read_text()
 

@@ -105,7 +105,7 @@ def _part_of(weights: str, given: dict[str, Any], faces_of: Callable[[Options], 
         data = load(given["data"])
         parts = {name: data.split(name) for name in data.splits}
         default = next((name for name in VALIDATION_SPLITS if name in parts), None)
-        source, seed = given["data"], 0
+        source, seed, folded = given["data"], 0, False
     else:
         folder = RunFolder(weights)
         if not folder.config.is_file():
@@ -116,6 +116,7 @@ def _part_of(weights: str, given: dict[str, Any], faces_of: Callable[[Options], 
         options, faces = stored_faces(folder, faces_of)
         parts = {"train": faces.train, **faces.others}
         default, source, seed = "validation", faces.source, options.seed
+        folded = options.folds is not None
         if faces.validation is not None:
             parts["validation"] = faces.validation
             if faces.validation_source in VALIDATION_SPLITS:  # and not a part of "train"
@@ -124,8 +125,11 @@ def _part_of(weights: str, given: dict[str, Any], faces_of: Callable[[Options], 
     if split is None and len(parts) == 1:
         split = next(iter(parts))
     if split not in parts:
-        asked = "which split? " if given["split"] is None else f"--split {split}: there is none; "
-        raise OptionError(f"{source}: {asked}give one of --split {', '.join(sorted(parts))}")
+        choose = f"give one of --split {', '.join(sorted(parts))}"
+        if given["split"] is not None:
+            raise OptionError(f"{source}: --split {split}: there is none; {choose}")
+        why = "no images were kept back from all folds" if folded else "which split?"
+        raise OptionError(f"{source}: {why}; {choose}")
     images = parts[split]
     if given["limit"] is not None:
         images = limited(images, given["limit"], Streams(seed)[f"limit: {split}"])

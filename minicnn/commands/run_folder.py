@@ -114,6 +114,11 @@ class RunFolder:
             raise DataError(f"{self}: is a file; choose another folder for --out")
         if resume:
             if not self.config.exists():
+                if found := self.files():
+                    raise OptionError(
+                        f"{self}: holds {found[0].name}, but no {self.config.name} to go on by; "
+                        "choose another --out, or begin anew with --overwrite"
+                    )
                 raise OptionError(
                     f"{self}: holds no run to resume; leave --resume out to begin one"
                 )
@@ -123,9 +128,12 @@ class RunFolder:
                     "another --out, or begin anew with --overwrite"
                 )
         elif not overwrite and (found := self.files()) and not self._is_unused(found):
-            what = "a finished run" if self.metrics.exists() else "an unfinished run"
             if not self.config.exists():
-                what = f"a file {found[0].name}"
+                raise OptionError(
+                    f"{self}: holds a file {found[0].name}; add --overwrite to replace it, or "
+                    "choose another --out"
+                )
+            what = "a finished run" if self.metrics.exists() else "an unfinished run"
             raise OptionError(
                 f"{self}: holds {what}; add --resume to go on with it (--epochs to prolong it), "
                 "--overwrite to replace it, or choose another --out"

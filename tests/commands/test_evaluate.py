@@ -376,3 +376,15 @@ def test_a_network_of_the_package_needs_data_and_must_be_there(in_package, faces
     line = refused("evaluate", zoo.DEFAULT, "--data", faces)
     assert f"{zoo.DEFAULT}: there is no such" in line
     assert "(no weights are in this package yet)" in line
+
+
+def test_a_run_of_folds_says_why_it_has_to_be_told_the_split(
+    tmp_path, faces, no_figures, refused, command
+):
+    words = ["--model", "plain_dnn", "--epochs", "1", "--quiet", "--folds", "2"]
+    out = tmp_path / "run"
+    assert train_fer.main([*words, "--data", str(faces), "--out", str(out)]) == 0
+    assert "no images were kept back from all folds; give one of --split" in refused(
+        "evaluate", out
+    )
+    assert evaluated(command, out, "--split", "private_test")["scores"]["count"] == 7

@@ -48,6 +48,16 @@ def test_what_is_there_is_not_overwritten_unasked(folder, names, message):
     folder.check(resume=False, overwrite=True)
 
 
+def test_what_cannot_be_resumed_is_not_advised_to_be(folder):
+    fill(folder, "history.csv")
+    with pytest.raises(OptionError) as advice:
+        folder.check(resume=False, overwrite=False)
+    assert "--resume" not in str(advice.value)
+    with pytest.raises(OptionError, match=r"but no config\.json to go on by") as refusal:
+        folder.check(resume=True, overwrite=False)
+    assert "leave --resume out" not in str(refusal.value)
+
+
 def test_a_file_in_the_place_of_the_folder_is_refused(tmp_path):
     (tmp_path / "file").write_text("mine")
     with pytest.raises(DataError, match="is a file"):

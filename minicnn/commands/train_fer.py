@@ -174,7 +174,8 @@ def _announce(run: Prepared, say: Callable[[str], None]) -> None:
         say(str(faces.dropped))
     counts = ", ".join(f"{name} {count:,}" for name, count in faces.counts().items())
     say(f"data: {faces.source}: {counts} (validation: {faces.validation_source})")
-    say(f"model: {options.model}, {options.epochs} epochs, seed {options.seed}, into {folder}")
+    length = "1 epoch" if options.epochs == 1 else f"{options.epochs} epochs"
+    say(f"model: {options.model}, {length}, seed {options.seed}, into {folder}")
     chosen = backend.current()
     say(f"backend: {chosen.name}")
     if stored is None:

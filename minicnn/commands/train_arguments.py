@@ -15,6 +15,7 @@ from minicnn.commands.train_options import (
     LEARNING_RATES,
     NORMALIZATIONS,
     SCHEDULES,
+    SLOWLY,
     WITH_DRAWN_FACES,
     Options,
     Request,
@@ -234,7 +235,7 @@ def _add_training_options(add: Callable[..., None]) -> None:
         metavar="X",
         help="the highest one of the schedule ("
         + ", ".join(f"{name} {rate:g}" for name, rate in LEARNING_RATES.items())
-        + "; a quarter of it for networks without batch norm)",
+        + f"; a quarter of it for {', '.join(SLOWLY)})",
     )
     add(
         "--weight-decay",

@@ -34,8 +34,9 @@ LEARNING_RATES = {
     "adagrad": 1e-2,
     "adadelta": 1.0,
 }
-# Networks without batch normalisation diverge, or stand still, at rates that suit the others.
-WITHOUT_NORM = ("deep_vgg", "wide_cnn", "plain_dnn", "deep_dnn")
+# Networks with layers that no batch normalisation follows diverge, or stand still, at rates that
+# suit the others.
+SLOWLY = ("deep_vgg", "wide_cnn", "plain_dnn", "vgg16_bn", "deep_dnn")
 # Networks that end in a global average, and so take images of any size.
 OF_ANY_SIZE = ("residual_cnn",)
 # What is done unless it is named, and is not the default below. The network that was made for this
@@ -192,7 +193,7 @@ def _complete(given: dict[str, Any], stored: dict[str, Any] | None) -> Options:
         return replace(options, **given)
     optimizer = given.get("optimizer", Options.optimizer)
     model = given.get("model", Options.model)
-    quarter = optimizer != "adadelta" and model in WITHOUT_NORM
+    quarter = optimizer != "adadelta" and model in SLOWLY
     adaptive: dict[str, Any] = {
         **DEFAULTS_OF_MODEL.get(model, {}),
         **({"grow_from": None} if given.get("normalize") == "pixel" else {}),

@@ -78,6 +78,7 @@ def test_learning_rate_and_weight_decay_follow_the_optimizer_unless_named():
     ) == (0.05, 0)
     assert options("--optimizer", "adadelta", "--learning-rate", "0.1").learning_rate == 0.1
     assert options("--model", "deep_vgg").learning_rate == options().learning_rate / 4
+    assert options("--model", "vgg16_bn").learning_rate == options().learning_rate / 4
     assert options("--model", "deep_vgg", "--learning-rate", "0.1").learning_rate == 0.1
 
 

@@ -50,18 +50,17 @@ def path(text: str) -> str:
     return text
 
 
-def whole(least: int) -> Callable[[str], int]:
-    """Return a converter to whole numbers that are not below `least`."""
+def whole(least: int, most: int | None = None) -> Callable[[str], int]:
+    """Return a converter to whole numbers that are not below `least`, nor above `most`."""
+    expected = f"of {least} or more" if most is None else f"from {least} to {most}"
 
     def convert(text: str) -> int:
         try:
             number = int(text)
         except ValueError:
             number = least - 1
-        if number < least:
-            raise argparse.ArgumentTypeError(
-                f"expected a whole number of {least} or more, got {text!r}"
-            )
+        if number < least or (most is not None and number > most):
+            raise argparse.ArgumentTypeError(f"expected a whole number {expected}, got {text!r}")
         return number
 
     return convert

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
 import math
-import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -58,7 +58,9 @@ def _run(arguments: Sequence[str] | None, program: str) -> int:
         content = {"model": name, "input_shape": list(shape), "layers": rows[:-1]}
         print(json.dumps({**content, "total": rows[-1]}, indent=2))
     elif given["csv"]:
-        write_csv(sys.stdout, COLUMNS, [[_plain(row[name]) for name in COLUMNS] for row in rows])
+        text = io.StringIO()
+        write_csv(text, COLUMNS, [[_plain(row[name]) for name in COLUMNS] for row in rows])
+        print(text.getvalue(), end="")
     else:
         print(f"{name}, for one input of {'x'.join(map(str, shape))}\n\n{_text(rows)}")
     return 0

@@ -41,7 +41,10 @@ def main(arguments: Sequence[str] | None = None, *, program: str = "evaluate") -
 def _run(arguments: Sequence[str] | None, program: str) -> int:
     given = vars(_parser(program).parse_intermixed_args(arguments))
     outputs = [given[name] for name in ("output", "predictions", "figure") if given[name]]
-    refuse_existing(outputs, overwrite=given["overwrite"])
+    files = [find_weights(each) for each in given["weights"]]
+    inputs = [*files, *(own for file in files for own in RunFolder(file.parent).files())]
+    inputs += [] if given["data"] is None else [given["data"]]
+    refuse_existing(outputs, overwrite=given["overwrite"], inputs=inputs)
     if len({Path(each).resolve() for each in outputs}) < len(outputs):
         raise OptionError("--output, --predictions and --figure: expected different files")
     if given["figure"]:

@@ -71,17 +71,36 @@ def printer(*, quiet: bool) -> Callable[[str], None]:
     return (lambda text: None) if quiet else functools.partial(print, flush=True)
 
 
-def refuse_existing(paths: Iterable[str | os.PathLike[str]], *, overwrite: bool) -> None:
+def refuse_existing(
+    paths: Iterable[str | os.PathLike[str]],
+    *,
+    overwrite: bool,
+    inputs: Iterable[str | os.PathLike[str]] = (),
+) -> None:
     """Refuse, before any work is done, files that could not be written or would be overwritten.
+
+    Parameters
+    ----------
+    paths : iterable of str or os.PathLike
+        What is to be written.
+    overwrite : bool
+        Files that are there already may be replaced.
+    inputs : iterable of str or os.PathLike
+        Files that are read, and stay as they are whatever was asked for.
 
     Raises
     ------
     OptionError
-        There is such a file and nobody asked to overwrite it.
+        There is such a file and nobody asked to overwrite it, or it is one of those that are read.
     DataError
         There is no folder for it, or something else than a file in its place.
     """
+    read = {Path(path).resolve() for path in inputs}
     for path in map(Path, paths):
+        if path.resolve() in read:
+            raise OptionError(
+                f"{path}: belongs to what is read here; give another file to write to"
+            )
         if path.exists() and not path.is_file():
             raise DataError(f"{path}: cannot be written, it is not a regular file")
         if path.exists() and not overwrite:

@@ -31,6 +31,8 @@ from minicnn.zoo.packaged import known
 
 __all__ = ["main"]
 
+MOST_FACES = 50  # in one figure; with more, it is too wide to be looked at
+
 
 class _Asked(NamedTuple):
     """What is explained: a network of the package, or that of a run."""
@@ -172,13 +174,19 @@ def _parser(program: str) -> Parser:
         type=path,
         help=f"the folder that gets {EXPLANATIONS} (RUN; runs/NAME for a network of the package)",
     )
-    add("--faces", type=whole(1), default=7, metavar="N", help="faces in the figures (7)")
+    add(
+        "--faces",
+        type=whole(1, MOST_FACES),
+        default=7,
+        metavar="N",
+        help=f"faces in the figures (7; at most {MOST_FACES})",
+    )
     add(
         "--measure",
         type=whole(1),
         default=64,
         metavar="N",
-        help="faces over which the methods are compared (64)",
+        help="faces over which the methods are compared (64; no fewer than --faces)",
     )
     add("--layer", metavar="NAME", help="of Grad-CAM (the last convolution)")
     add(

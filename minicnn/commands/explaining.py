@@ -177,18 +177,21 @@ def resolve_layers(
             if isinstance(module, (MaxPool2d, AvgPool2d))
         ]
         features = pools[1:2] or [explain.last_convolution(network)]
-    if layer is not None and len(_layer_shape(network, layer)) != 3:
+    if layer is not None and len(shape := _layer_shape(network, layer, "--layer")) != 3:
         raise ShapeError(
             f"--layer {layer}: Grad-CAM needs a layer that gives maps (h, w, c), this one gives "
-            f"{_layer_shape(network, layer)}"
+            f"{shape}"
         )
     for name in features:
-        if len(_layer_shape(network, name)) not in (1, 3):
-            raise ShapeError(f"--features {name}: the layer gives {_layer_shape(network, name)}")
+        if len(shape := _layer_shape(network, name, "--features")) not in (1, 3):
+            raise ShapeError(f"--features {name}: the layer gives {shape}")
     return layer, tuple(dict.fromkeys(features))
 
 
-def _layer_shape(network: Network, name: str) -> tuple[int, ...]:
+def _layer_shape(network: Network, name: str, option: str) -> tuple[int, ...]:
     parameter = next(network.parameters())
-    empty = np.zeros((1, *network.input_shape), parameter.dtype)
-    return explain.feature_maps(network, backend.asarray(empty, parameter.backend), name).shape[1:]
+    empty = backend.asarray(np.zeros((1, *network.input_shape), parameter.dtype), parameter.backend)
+    try:
+        return explain.feature_maps(network, empty, name).shape[1:]
+    except OptionError as error:
+        raise OptionError(f"{option}: {str(error).removeprefix('layer: ')}") from None

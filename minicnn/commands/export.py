@@ -34,8 +34,9 @@ def _run(arguments: Sequence[str] | None, program: str) -> int:
     output = Path(given["output"])
     if output.suffix != SUFFIX:
         raise OptionError(f"--output {output}: expected a name that ends in {SUFFIX}")
-    refuse_existing([output], overwrite=given["overwrite"])
     weights = find_weights(given["weights"])
+    inputs = [weights, *RunFolder(weights.parent).files()]
+    refuse_existing([output], overwrite=given["overwrite"], inputs=inputs)
     network = zoo.load(weights)  # refuses what does not fit the zoo
     arrays, metadata = read_weights(weights)
     training = dict(metadata.training)

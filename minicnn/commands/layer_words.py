@@ -85,6 +85,13 @@ KINDS = {
 }
 
 
+EXPECTED = {
+    "bias": "yes or no",
+    "padding": "3, 3x1, same or valid",
+    **dict.fromkeys(("features", "filters", "groups"), "3"),
+}
+
+
 def _usage(kind: str) -> str:
     needs = ",".join(name.upper() for name in KINDS[kind].needs)
     options = "".join(f"[,{name}=...]" for name in KINDS[kind].options)
@@ -132,6 +139,11 @@ def model_of_words(words: Sequence[str], input_shape: Sequence[int]) -> Sequenti
             layer, shape = KINDS[kind].build(shape, **arguments)
         except (OptionError, ShapeError) as error:
             raise type(error)(f"layer {number}, {word!r}: {error}") from None
+        except ValueError as error:  # NumPy's, of more numbers than an array can have
+            why = str(error).rstrip(".")
+            raise OptionError(
+                f"layer {number}, {word!r}: cannot be built in that size ({why})"
+            ) from None
         layers[f"{kind}{_next(layers, kind)}"] = layer
     return Sequential(layers)
 
@@ -165,6 +177,6 @@ def _value(name: str, text: str) -> Any:
         return text
     numbers = text.split("x")
     if name == "bias" or len(numbers) > 2 or not all(map(str.isdecimal, numbers)):
-        expected = {"bias": "yes or no", "padding": "3, 3x1, same or valid"}.get(name, "3 or 3x1")
+        expected = EXPECTED.get(name, "3 or 3x1")
         raise OptionError(f"{name}: expected a value such as {expected}, got {text!r}")
     return int(text) if len(numbers) == 1 else tuple(map(int, numbers))

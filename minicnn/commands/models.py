@@ -14,6 +14,7 @@ from minicnn.commands.arguments import Parser, sizes, whole
 from minicnn.commands.run_folder import RunFolder
 from minicnn.data.face_dataset import FaceDataset
 from minicnn.errors import CheckpointError, DataError, MinicnnError, OptionError, ShapeError
+from minicnn.report.run_files import read_experiment
 from minicnn.zoo.network import Network
 from minicnn.zoo.packaged import known
 
@@ -166,6 +167,11 @@ def find_weights(path: str | os.PathLike[str]) -> Path:
     if not os.path.isdir(path):
         return Path(path)
     folder = RunFolder(path)
+    if not folder.weights.is_file() and (experiment := read_experiment(path)) is not None:
+        raise CheckpointError(
+            f"{folder}: is an experiment; give one of its runs: "
+            + ", ".join(str(folder.path / name) for name in experiment.plan["runs"])
+        )
     if not folder.weights.is_file():
         raise CheckpointError(
             f"{folder}: holds no {folder.weights.name}, but {_listed(folder.files())}; let its run "

@@ -125,6 +125,8 @@ def _targets(given: dict[str, Any]) -> dict[str, Path]:
     targets: dict[str, Path] = {}
     for file in given["pictures"]:
         folder = Path(file).parent if given["output"] is None else Path(given["output"])
+        if folder.exists() and not folder.is_dir():
+            raise OptionError(f"--output {folder}: is a file; give the name of a folder")
         target = folder / f"{Path(file).name}.prediction.png"
         other = next((name for name, taken in targets.items() if taken == target), None)
         if other == file:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -12,9 +14,15 @@ from minicnn.commands.explaining import quick_settings
 from minicnn.commands.models import refuse_other_faces
 from minicnn.commands.run_folder import RunFolder
 from minicnn.commands.train_data import Faces
-from minicnn.commands.train_options import Options
+from minicnn.commands.train_options import Options, command
 from minicnn.commands.train_run import predicted
-from minicnn.commands.trained_run import Part, shown_faces, shown_part, stored_faces
+from minicnn.commands.trained_run import (
+    Part,
+    shown_faces,
+    shown_part,
+    stored_faces,
+    stored_options,
+)
 from minicnn.data.face_dataset import FaceDataset
 from minicnn.errors import DataError, MinicnnError
 from minicnn.explain.inputs import BATCH_SIZE
@@ -168,8 +176,26 @@ def write_report(
         explanations=explanations,
         missing=missing,
         missing_explanations=why,
+        config=_completed(folder),
         faces=mistakes,
     )
+
+
+def _completed(folder: RunFolder) -> dict[str, Any] | None:
+    """Return a run's configuration with later options as they were before; None of a damaged one.
+
+    By the command of its time it would now be repeated with their defaults.
+    """
+    try:
+        config, values = stored_options(folder)
+    except DataError:
+        return None
+    words = shlex.split(config.get("command") or "")
+    if "--out" not in words[:-1]:
+        return config
+    place = words.index("--out")
+    repeated = command(" ".join(words[:place]), Options(**values), words[place + 1])
+    return {**config, "options": values, "command": shlex.join(repeated)}
 
 
 def write_experiment_report(folder: Path, run: RunFolder) -> Path:

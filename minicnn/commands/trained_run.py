@@ -64,7 +64,7 @@ def refuse_other_data(faces: Faces, options: Options, config: dict[str, Any], re
     stored = config["data"]
     if stored.get("sha256") != faces.train.sha256:
         raise OptionError(
-            f"--data {options.data or DRAWN_NAME}: the run was begun with other data "
+            f"{options.data or DRAWN_NAME}: the run was begun with other data "
             f"({stored.get('source')}, sha256 {str(stored.get('sha256'))[:12]}), this is sha256 "
             f"{faces.train.sha256[:12]}; {remedy}"
         )

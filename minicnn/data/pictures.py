@@ -86,6 +86,12 @@ def decode_picture(data: bytes) -> np.ndarray:
                 return np.asarray(_in_colour(image), np.uint8)
     except DataError:
         raise
+    except image_module.UnidentifiedImageError:
+        raise DataError("not an image, or a damaged one") from None
+    except image_module.DecompressionBombError:
+        raise DataError(
+            f"the picture is too large; scale it down to at most {MOST_PIXELS:,} pixels"
+        ) from None
     except Exception as error:  # decoders of damaged files raise nearly anything
         # The decoder may name the object that it read from, which tells nobody anything.
         reason = " ".join(re.sub(r"\S*<[^>]*>", "it", str(error)).split())

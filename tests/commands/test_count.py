@@ -124,6 +124,8 @@ def test_words_build_the_layers_that_they_describe():
         (["dense:3", "conv:3,1"], ShapeError, "works on pictures, but gets 3 numbers"),
         (["globalavgpool", "maxpool:2"], ShapeError, "works on pictures"),
         (["maxpool:3,padding=2"], OptionError, "padding"),
+        (["dense:-1"], OptionError, "features: expected a value such as 3, got '-1'"),
+        (["conv:99999999999999999999,3"], OptionError, "cannot be built in that size"),
     ],
 )
 def test_layers_that_cannot_be_are_refused_with_their_word(words, error, message):
@@ -154,3 +156,8 @@ def test_a_described_convolution_costs_what_the_formula_says(command):
     layers = [inspect.ConvLayer((5, 3), 8, (2, 1), (2, 0)), inspect.ConvLayer(3, 6)]
     expected = inspect.total_conv_operations((20, 14), 3, layers)
     assert total["multiplications"] + total["additions"] == expected
+
+
+def test_csv_asks_for_no_standard_output(monkeypatch):
+    monkeypatch.setattr("sys.stdout", None)  # who calls may have closed it
+    assert counting.main(["small_cnn", "--csv"]) == 0

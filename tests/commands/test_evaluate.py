@@ -115,6 +115,15 @@ def test_the_table_shows_every_class_and_the_confusion(trained, command):
     assert ["Fear", *map(str, scores["confusion_matrix"][2])] in lines
 
 
+@pytest.mark.parametrize("flag", ["--output", "--predictions", "--figure"])
+def test_what_is_read_is_never_written_over(flag, trained, faces, refused):
+    for path in (faces, trained / "weights.safetensors", trained / "predictions.csv"):
+        before = path.read_bytes()
+        words = ("--data", faces, flag, path, "--overwrite")
+        assert "belongs to what is read here" in refused("evaluate", trained, *words)
+        assert path.read_bytes() == before
+
+
 def test_files_are_written_and_read_back_and_never_overwritten_unasked(
     tmp_path, trained, command, refused
 ):

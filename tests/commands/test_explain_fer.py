@@ -388,7 +388,10 @@ def test_other_data_than_those_of_the_run_are_refused_without_being_named(run, q
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("--faces", "0"), "--faces: expected a whole number of 1 or more, got '0'"),
+        (("--faces", "0"), "--faces: expected a whole number from 1 to 50, got '0'"),
+        (("--faces", "51"), "--faces: expected a whole number from 1 to 50, got '51'"),
+        (("--features", "bla"), "--features: there is no 'bla'"),
+        (("--layer", "bla"), "--layer: there is no 'bla'"),
         (("--steps", "many"), "--steps: expected a whole number"),
         (("--layers", "pool2"), "unrecognized arguments: --layers pool2"),
     ],

@@ -103,6 +103,14 @@ def test_an_exported_file_is_known_by_its_name_once_it_is_in_the_package(
     assert code == 0 and "1,387,207" in out
 
 
+def test_the_files_of_the_run_are_never_written_over(trained, refused):
+    for name in ("weights.safetensors", "checkpoint.safetensors"):
+        before = (trained / name).read_bytes()
+        line = refused("export", trained, "--output", trained / name, "--overwrite", "--float16")
+        assert f"{name}: belongs to what is read here; give another file" in line
+        assert (trained / name).read_bytes() == before
+
+
 def test_what_cannot_be_exported_is_refused_and_nothing_is_lost(tmp_path, trained, refused):
     path = tmp_path / "faces.safetensors"
     assert "required: --output" in refused("export", trained)

@@ -381,6 +381,41 @@ def test_other_faces_may_be_named(run, command, quick, tmp_path, monkeypatch):
     assert "train: 7 faces" in page.text
 
 
+def test_explanations_of_other_faces_say_so(run, command, tmp_path, monkeypatch):
+    monkeypatch.setenv("MINICNN_CACHE", str(tmp_path / "cache"))
+    explained = ("--faces", "1", "--measure", "7", "--samples", "1", "--steps", "1")
+    assert command("explain_fer", run, *explained)[0] == 0
+    rng = np.random.default_rng(3)
+    with open(tmp_path / "faces.csv", "w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(("emotion", "pixels", "Usage"))
+        for number in range(7):
+            pixels = " ".join(map(str, rng.integers(0, 256, 2304)))
+            writer.writerow((number, pixels, "Training"))
+    assert command("report", run, "--data", tmp_path / "faces.csv")[0] == 0
+    page = read_page(run.report)
+    assert "7 faces of train, " in page.text
+    assert "may have been trained on these faces" in page.text
+    source = json.loads((run.explanations / "explanations.json").read_text())["data"]
+    heading = section(page, "explanations").text
+    assert f"In the mean over 7 faces of validation, {source}" in heading
+    assert "faces.csv" not in heading
+    assert f"over 7 faces of validation, {source}" in section(page, "short").text
+
+
+def test_the_command_repeats_an_older_run_without_what_came_later(run, command, quick):
+    config = json.loads(run.config.read_text())
+    words = config["command"].split()
+    place = words.index("--grow-from")
+    config["command"] = " ".join(words[:place] + words[place + 2 :])
+    del config["options"]["grow_from"]
+    run.config.write_text(json.dumps(config))
+    assert command("report", run)[0] == 0
+    told = section(read_page(run.report), "repeat").first("code").text.replace(" \\", "")
+    assert "--grow-from none" in told
+    assert sorted(told.split()) == sorted(words)
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

@@ -139,6 +139,12 @@ def test_a_picture_that_would_fill_the_memory_is_refused(monkeypatch):
         decode_picture(encoded(Image.fromarray(GREY)))
 
 
+def test_one_that_pillow_takes_for_a_bomb_is_called_too_large(monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    with pytest.raises(DataError, match="the picture is too large; scale it down to at most"):
+        decode_picture(encoded(Image.fromarray(GREY)))
+
+
 @pytest.mark.parametrize("content", [b"", b"hello", encoded(Image.fromarray(COLOUR))[:200]])
 def test_what_is_no_picture_is_named(tmp_path, content):
     path = tmp_path / "face.png"

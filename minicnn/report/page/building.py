@@ -42,6 +42,7 @@ def build_report(
     explanations: Explanations | None = None,
     missing: str = "",
     missing_explanations: str = "",
+    config: dict[str, Any] | None = None,
     faces: int = 12,
 ) -> Path:
     """Write ``report.html`` into the folder of a training run: one file that opens offline.
@@ -61,6 +62,9 @@ def build_report(
         Why there are no faces: the end of a sentence.
     missing_explanations : str
         Why there are no explanations: the end of a sentence.
+    config : dict, optional
+        The run's configuration with what a newer version needs to repeat it; as it was written by
+        default.
     faces : int
         How many mistakes are shown.
 
@@ -78,6 +82,8 @@ def build_report(
     """
     files = read_run(folder)
     content = _run_content(files, evaluated, dataset, explanations, faces)
+    if config is not None:
+        content["repeat"] = repeat_of(config)
     content["missing_faces"] = missing or "none were given"
     content["missing_explanations"] = missing_explanations or content["missing_faces"]
     return _write(files.folder, "run.html", content)
@@ -161,7 +167,7 @@ def _run_content(
         "told_above": False,
         "repeat": repeat_of(files.config),
         "facts": facts_of(scores, table, sections["calibration"], curves["seconds"]),
-        "findings": findings_of(scores, names, **sections),
+        "findings": findings_of(scores, names, **sections, source=source),
     }  # fmt: skip
 
 

@@ -50,6 +50,7 @@ def explained_faces(found: Explanations, names: tuple[str, ...]) -> dict[str, An
         "uniform": content["uniform_central_mass"],
         "completeness_error": content["completeness_error"],
         "count": content["faces"],
+        "faces_of": f"{content['faces']} faces of {_words(content)}",
         "samples": content["samples"],
         "keys": {"unsigned": map_uri(RAMP), "signed": map_uri(RAMP, signed=True, ends=(0, 1))},
         "mean_face": face_uri(arrays["mean_face"][..., None]),
@@ -69,6 +70,12 @@ def explained_faces(found: Explanations, names: tuple[str, ...]) -> dict[str, An
         },
         "curves": _curves(found),
     }
+
+
+def _words(content: dict[str, Any]) -> str:
+    # The faces may be others than those of the page.
+    split, data = (content.get(name) for name in ("split", "data"))
+    return f"{str(split).replace('_', ' ')}, {data}" if data else str(split).replace("_", " ")
 
 
 def _curves(found: Explanations) -> list[Chart]:

@@ -63,8 +63,12 @@ def findings_of(
     explained: dict[str, Any] | None,
     data: dict[str, Any] | None,
     comparison: dict[str, Any] | None,
+    source: str = "",
 ) -> list[tuple[str, str]]:
-    """Return sentences, each with the section that shows more; None where there is none."""
+    """Return sentences, each with the section that shows more; None where there is none.
+
+    `source` is what the faces are called.
+    """
     found = []
     if scores is not None and confusion is not None:
         found += [("confusions", each) for each in _recognised(scores, names, confusion)]
@@ -75,7 +79,7 @@ def findings_of(
     if comparison is not None:
         found.append(("comparison", comparison["sentence"]))
     if data is not None:
-        found += [("data", each) for each in _of_data(data)]
+        found += [("data", each) for each in _of_data(data, source)]
     return found
 
 
@@ -109,7 +113,8 @@ def _explained(explained: dict[str, Any]) -> list[str]:
     if share is not None:
         told.append(
             f"{share:.0%} of the saliency (SmoothGrad) lies in the middle of the picture, where "
-            f"brows, eyes, nose and mouth are; a uniform map would have {uniform:.0%} there."
+            f"brows, eyes, nose and mouth are, over {explained['faces_of']}; a uniform map would "
+            f"have {uniform:.0%} there."
         )
     areas = {
         name: each["deletion_area"]
@@ -120,7 +125,7 @@ def _explained(explained: dict[str, Any]) -> list[str]:
     if areas and random is not None:
         best = min(areas, key=lambda name: areas[name])
         told.append(
-            f"Of all methods, {best} finds best which pixels matter: while they are taken away, "
+            f"By deletion, {best} finds best which pixels matter: while they are taken away, "
             f"the mean probability is {areas[best]:.2f}, in a random order "
             f"{random:.2f}."
         )
@@ -137,15 +142,16 @@ def _calibrated(calibration: dict[str, Any]) -> str:
     )
 
 
-def _of_data(data: dict[str, Any]) -> list[str]:
+def _of_data(data: dict[str, Any], source: str) -> list[str]:
     audit = data["audit"]
     told = [
         f"{leak['count']:,} {'face' if leak['count'] == 1 else 'faces'} of "
-        f"{leak['split'].replace('_', ' ')} can be found among the training faces as well."
+        f"{leak['split'].replace('_', ' ')} can be found in {leak['other'].replace('_', ' ')} as "
+        "well."
         for leak in data["leaks"]
         if leak["count"]
     ]
     if audit.conflicting_groups:
         count = len(audit.conflicting_groups)
         told.append(f"{count:,} picture{'s have' if count > 1 else ' has'} two labels or more.")
-    return told
+    return [f"In {source}, {each}" for each in told] if source else told

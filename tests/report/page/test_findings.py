@@ -52,10 +52,16 @@ def test_no_class_is_the_best_where_all_are_alike():
     [(1, "1 face of public test can be found"), (1234, "1,234 faces of public test can be found")],
 )
 def test_faces_that_are_in_two_splits_are_counted(count, start):
-    leaks = [{"count": count, "split": "public_test"}, {"count": 0, "split": "private_test"}]
-    ((where, text),) = said(data={"audit": SimpleNamespace(conflicting_groups=()), "leaks": leaks})
+    leaks = [
+        {"count": count, "split": "public_test", "other": "train"},
+        {"count": 0, "split": "private_test", "other": "train"},
+    ]
+    data = {"audit": SimpleNamespace(conflicting_groups=()), "leaks": leaks}
+    ((where, text),) = said(data=data)
     assert where == "data"
-    assert text == f"{start} among the training faces as well."
+    assert text == f"{start} in train as well."
+    ((_, text),) = said(data=data, source="faces.csv")
+    assert text == f"In faces.csv, {start} in train as well."
 
 
 @pytest.mark.parametrize(
@@ -78,7 +84,7 @@ def test_the_random_order_is_never_named_as_the_best_method(of_random):
     }
     if of_random is not None:
         methods["Random order"] = {"central_mass": 0.4, "deletion_area": of_random}
-    found = said(explained={"methods": methods, "uniform": 0.44})
+    found = said(explained={"methods": methods, "uniform": 0.44, "faces_of": "3 faces"})
     assert all("Random order finds" not in text for _, text in found)
     assert any("Occlusion finds best" in text for _, text in found) == (of_random is not None)
 
@@ -89,11 +95,11 @@ def test_saliency_in_the_middle_stands_beside_a_uniform_map():
         "Occlusion": {"central_mass": 0.5, "deletion_area": 0.1},
         "Random order": {"central_mass": 0.44, "deletion_area": 0.4},
     }
-    explained = {"methods": methods, "uniform": 0.44}
+    explained = {"methods": methods, "uniform": 0.44, "faces_of": "3 faces of train, a.csv"}
     (_, mass), (_, best) = said(explained=explained)
     assert "70% of the saliency" in mass
-    assert "a uniform map would have 44%" in mass
-    assert best.startswith("Of all methods, Occlusion finds best which pixels matter")
+    assert "are, over 3 faces of train, a.csv; a uniform map would have 44%" in mass
+    assert best.startswith("By deletion, Occlusion finds best which pixels matter")
     assert "0.10, in a random order 0.40" in best
     for each in methods.values():
         each["deletion_area"] = None

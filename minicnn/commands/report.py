@@ -83,7 +83,7 @@ def _shown(folder: RunFolder, network: Network, given: dict[str, Any]) -> tuple[
     except MinicnnError as error:
         if data is not None or given["explain"]:
             raise
-        print(f"warning: the page is without faces: {error}; --data names them", file=sys.stderr)
+        print(f"warning: the page is without faces: {error}", file=sys.stderr)
         return None, str(error)
 
 

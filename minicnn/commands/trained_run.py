@@ -30,6 +30,9 @@ __all__ = [
 ]
 
 
+OTHERS = "or name faces with --data"
+
+
 class Part(NamedTuple):
     """Faces on which a trained network is looked at: one split of a source."""
 
@@ -90,9 +93,18 @@ def stored_faces(
     """
     config, values = stored_options(folder)
     options = Options(**values)
-    faces = faces_of(options)
-    refuse_other_data(faces, options, config, "put the run's own back, or name one with --data")
+    faces = _faces(options, faces_of)
+    refuse_other_data(faces, options, config, f"put the run's own back, {OTHERS}")
     return options, faces
+
+
+def _faces(options: Options, faces_of: Callable[[Options], Faces]) -> Faces:
+    try:
+        return faces_of(options)
+    except DataError as error:  # nobody has named the file on this command line
+        raise DataError(
+            f"{error}; it is named in the run's config.json: put it there, {OTHERS}"
+        ) from error.__cause__
 
 
 def shown_part(faces: Faces) -> Part:
@@ -124,8 +136,8 @@ def shown_faces(folder: RunFolder, data: str | None) -> tuple[Part, FaceDataset]
     if data is None:
         config, values = stored_options(folder)
         options = replace(Options(**values), folds=None)
-        faces = load_faces(options)
-        refuse_other_data(faces, options, config, "put the run's own back, or name others: --data")
+        faces = _faces(options, load_faces)
+        refuse_other_data(faces, options, config, f"put the run's own back, {OTHERS}")
         return shown_part(faces), faces.together()
     dataset = load(data)
     parts = {name: dataset.split(name) for name in dataset.splits}

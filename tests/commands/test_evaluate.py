@@ -191,7 +191,7 @@ def test_a_run_whose_data_changed_is_refused(tmp_path, faces, no_figures, refuse
     faces.write_text("\n".join(lines[:-1]) + "\n")
     line = refused("evaluate", tmp_path / "run")
     assert "the run was begun with other data" in line
-    assert "name one with --data" in line
+    assert "put the run's own back, or name faces with --data" in line
     faces.unlink()
     assert "faces.csv: no such file" in refused("evaluate", tmp_path / "run")
 

@@ -347,7 +347,9 @@ def test_without_its_faces_a_page_has_the_numbers_of_the_run(run, command, metri
     assert not page.every("img")
     for name in ("confusions", "mistakes", "calibration", "explanations", "layers", "data"):
         missing = section(page, name).first("p", "missing").text
-        assert "nothing.csv: no such file or folder." in missing
+        assert (
+            "nothing.csv: no such file or folder; it is named in the run's config.json" in missing
+        )
     assert section(page, "network").every("polygon")
     assert "What others report" in page.text  # of real faces, as the options say
 

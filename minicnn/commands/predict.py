@@ -16,6 +16,7 @@ from minicnn.autograd import Tensor
 from minicnn.commands.arguments import Parser, path
 from minicnn.commands.averaging import add_tta_option, averaged, averaged_text
 from minicnn.commands.exits import guarded, refuse_existing
+from minicnn.commands.explaining import FAINT
 from minicnn.commands.models import NAME_HELP, default_weights, is_network, load_network
 from minicnn.data.face_detection import find_faces, require_detector
 from minicnn.data.pictures import Box, centre_square, network_input, read_picture
@@ -150,6 +151,8 @@ def _found(network: Network, picture: np.ndarray, views: Views | None, *, detect
     images = backend.asarray(inputs)
     if network.normalization is not None:
         images = network.normalization(images)
+    if any(shown.std() < FAINT for shown in inputs):
+        where += ", hardly any contrast: such scores say nothing"
     batch = Tensor(images.astype("float32", copy=False))
     probabilities = predict(network, [(batch, batch)], tta=views)  # nothing looks at the labels
     if views is not None:

@@ -75,6 +75,12 @@ def test_of_an_oblong_picture_the_centre_square_is_taken(portrait, tmp_path, tra
     assert scores(command, trained, tmp_path / "square.png")["scores"] == face["scores"]
 
 
+def test_a_picture_without_contrast_is_said_to_show_nothing(tmp_path, trained, command):
+    Image.new("L", (60, 60), 130).save(tmp_path / "grey.png")
+    _, out, _ = command("predict", trained, tmp_path / "grey.png", "--no-picture")
+    assert "(60x60, centre square, hardly any contrast: such scores say nothing)" in out
+
+
 def test_scores_are_printed_and_drawn_beside_the_picture(portrait, trained, command):
     code, out, error = command("predict", trained, portrait)
     assert (code, error) == (0, "")

@@ -160,14 +160,14 @@ def mistakes_of(evaluated: Evaluated, names: Sequence[str], count: int) -> dict[
 
 
 def classes_of(scores: Scores, names: Sequence[str]) -> list[dict[str, Any]]:
-    """Return the rows of the table of classes."""
+    """Return the rows of the table of classes; without faces a class has no recall and no F1."""
     columns = zip(names, scores.precision, scores.recall, scores.f1, scores.support, strict=True)
     return [
         {
             "name": name,
             "precision": float(precision),
-            "recall": float(recall),
-            "f1": float(f1),
+            "recall": float(recall) if support else None,
+            "f1": float(f1) if support else None,
             "support": int(support),
         }
         for name, precision, recall, f1, support in columns
@@ -220,6 +220,6 @@ def reported_beside(scores: Scores, names: Sequence[str]) -> list[dict[str, Any]
     place = {name: number for number, name in enumerate(names)}
     return [
         {"true": true, "predicted": wrong, "reported": value,
-         "here": float(share[place[true], place[wrong]])}
+         "here": float(share[place[true], place[wrong]]) if scores.support[place[true]] else None}
         for true, wrong, value in REPORTED
     ]  # fmt: skip

@@ -18,9 +18,9 @@ def count(number: int) -> str:
     return f"{number:,}"
 
 
-def percent(share: float, digits: int = 0) -> str:
-    """Return a share in percent."""
-    return f"{100 * share:.{digits}f}%"
+def percent(share: float | None, digits: int = 0) -> str:
+    """Return a share in percent, a dash for none."""
+    return NONE if share is None else f"{100 * share:.{digits}f}%"
 
 
 def decimal(value: float | None, digits: int = 3) -> str:

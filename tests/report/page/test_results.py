@@ -19,6 +19,7 @@ from minicnn.report.page.results import (
     mistakes_of,
     reported_beside,
 )
+from minicnn.report.page.texts import NONE, class_row, reported_row
 from minicnn.training.evaluation import scores_of
 from minicnn.training.metrics import Scores
 
@@ -120,3 +121,15 @@ def test_what_others_report_stands_beside_only_for_the_same_classes():
     assert [(row["true"], row["predicted"]) for row in rows] == [pair[:2] for pair in REPORTED]
     assert rows[0]["here"] == 0.25
     assert reported_beside(Scores(np.eye(3)), NAMES) == []
+
+
+def test_a_class_without_faces_has_no_scores():
+    confusion = np.eye(7, dtype=int)
+    confusion[1] = 0
+    found = Scores(confusion)
+    row = classes_of(found, CLASS_NAMES)[1]
+    assert (row["name"], row["recall"], row["f1"], row["support"]) == ("Disgust", None, None, 0)
+    assert class_row(row) == ("Disgust", "0.000", NONE, NONE, "0")
+    beside = reported_beside(found, CLASS_NAMES)[0]
+    assert (beside["true"], beside["here"]) == ("Disgust", None)
+    assert reported_row(beside)[-1] == NONE

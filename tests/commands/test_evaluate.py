@@ -8,6 +8,7 @@ import shutil
 
 import numpy as np
 import pytest
+from faces_csv import write_faces
 
 from minicnn import Tensor, zoo
 from minicnn.commands import models, train_fer
@@ -28,16 +29,8 @@ def own_cache(monkeypatch, tmp_path):
 @pytest.fixture
 def faces(tmp_path):
     """Write a csv in the published layout: 14 Training, 21 PublicTest and 7 PrivateTest rows."""
-    rng = np.random.default_rng(5)
-    path = tmp_path / "faces.csv"
-    with open(path, "w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(("emotion", "pixels", "Usage"))
-        for usage, count in (("Training", 14), ("PublicTest", 21), ("PrivateTest", 7)):
-            for number in range(count):
-                pixels = " ".join(map(str, rng.integers(0, 256, 2304)))
-                writer.writerow((number % 7, pixels, usage))
-    return path
+    counts = {"Training": 14, "PublicTest": 21, "PrivateTest": 7}
+    return write_faces(tmp_path / "faces.csv", counts, seed=5)
 
 
 def evaluated(command, *words):

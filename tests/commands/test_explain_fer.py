@@ -12,11 +12,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from drawn_panels import panels, read, squares
+from faces_csv import write_faces
 
 from minicnn import explain, zoo
 from minicnn.commands import explain_fer as command
 from minicnn.commands import explain_figures, train_fer, train_run
-from minicnn.data.face_dataset import CLASS_NAMES
 
 pytestmark = pytest.mark.host
 
@@ -405,18 +405,3 @@ def test_the_folder_is_held_while_it_is_written_into(run, quick, capsys):
 
     with RunFolder(run).hold():
         assert "another run is writing into it" in refused(capsys, run)
-
-
-def write_faces(path, counts, blank=()):
-    """Write the published csv; its rows are of the classes 0 to 6 in turn, some of them blank."""
-    rng = np.random.default_rng(0)
-    with open(path, "w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(("emotion", "pixels", "Usage"))
-        row = 0
-        for usage, count in counts.items():
-            for _ in range(count):
-                pixels = rng.integers(0, 4 if row in blank else 256, 2304)
-                writer.writerow((row % len(CLASS_NAMES), " ".join(map(str, pixels)), usage))
-                row += 1
-    return path

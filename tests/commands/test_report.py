@@ -11,6 +11,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from faces_csv import write_faces
 from html_pages import read_page
 
 from minicnn import Tensor, zoo
@@ -369,13 +370,7 @@ def test_without_faces_and_result_a_page_says_so(run, command):
 
 def test_other_faces_may_be_named(run, command, quick, tmp_path, monkeypatch):
     monkeypatch.setenv("MINICNN_CACHE", str(tmp_path / "cache"))
-    rng = np.random.default_rng(3)
-    with open(tmp_path / "faces.csv", "w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(("emotion", "pixels", "Usage"))
-        for number in range(14):
-            pixels = " ".join(map(str, rng.integers(0, 256, 2304)))
-            writer.writerow((number % 7, pixels, "Training" if number < 7 else "PrivateTest"))
+    write_faces(tmp_path / "faces.csv", {"Training": 7, "PrivateTest": 7})
     assert command("report", run, "--data", tmp_path / "faces.csv", "--faces", "3")[0] == 0
     page = read_page(run.report)
     assert f"7 faces of private test, {tmp_path / 'faces.csv'}" in page.text
@@ -387,13 +382,7 @@ def test_explanations_of_other_faces_say_so(run, command, tmp_path, monkeypatch)
     monkeypatch.setenv("MINICNN_CACHE", str(tmp_path / "cache"))
     explained = ("--faces", "1", "--measure", "7", "--samples", "1", "--steps", "1")
     assert command("explain_fer", run, *explained)[0] == 0
-    rng = np.random.default_rng(3)
-    with open(tmp_path / "faces.csv", "w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(("emotion", "pixels", "Usage"))
-        for number in range(7):
-            pixels = " ".join(map(str, rng.integers(0, 256, 2304)))
-            writer.writerow((number, pixels, "Training"))
+    write_faces(tmp_path / "faces.csv", {"Training": 7})
     assert command("report", run, "--data", tmp_path / "faces.csv")[0] == 0
     page = read_page(run.report)
     assert "7 faces of train, " in page.text

@@ -9,6 +9,7 @@ import shutil
 
 import numpy as np
 import pytest
+from faces_csv import write_faces
 
 from minicnn import zoo
 from minicnn.commands import train_fer as command
@@ -77,20 +78,6 @@ def refused(capsys, *words, out):
 def rows_of(path):
     with open(path, newline="") as file:
         return list(csv.DictReader(file))
-
-
-def write_faces(path, counts, seed=0):
-    """Write the published csv; of each split so many faces, whose class is where a band lies."""
-    rng = np.random.default_rng(seed)
-    with open(path, "w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(("emotion", "pixels", "Usage"))
-        for usage, count in counts.items():
-            for number in range(count):
-                pixels = rng.integers(0, 160, (48, 48))
-                pixels[6 * (number % 7) : 6 * (number % 7) + 6] += 90
-                writer.writerow((number % 7, " ".join(map(str, pixels.ravel())), usage))
-    return path
 
 
 def test_a_run_writes_every_file_and_says_what_it_is(tmp_path, capsys, monkeypatch):

@@ -10,7 +10,7 @@ from minicnn.report.explained import CURVE_TEXTS, RANDOM, Explanations
 from minicnn.report.page.charts import Chart, Series, line_chart
 from minicnn.report.page.pictures import face_uri, map_uri
 from minicnn.report.page.results import scores_of_face
-from minicnn.report.page.texts import size
+from minicnn.report.page.texts import size, words
 from minicnn.report.panels import LEVELS, MOST, contrasted
 
 __all__ = ["explained_faces", "explained_layers"]
@@ -50,7 +50,7 @@ def explained_faces(found: Explanations, names: tuple[str, ...]) -> dict[str, An
         "uniform": content["uniform_central_mass"],
         "completeness_error": content["completeness_error"],
         "count": content["faces"],
-        "faces_of": f"{content['faces']} faces of {_words(content)}",
+        "faces_of": f"{content['faces']} faces of {words(content['split'])}, {content['data']}",
         "samples": content["samples"],
         "keys": {"unsigned": map_uri(RAMP), "signed": map_uri(RAMP, signed=True, ends=(0, 1))},
         "mean_face": face_uri(arrays["mean_face"][..., None]),
@@ -70,12 +70,6 @@ def explained_faces(found: Explanations, names: tuple[str, ...]) -> dict[str, An
         },
         "curves": _curves(found),
     }
-
-
-def _words(content: dict[str, Any]) -> str:
-    # The faces may be others than those of the page.
-    split, data = (content.get(name) for name in ("split", "data"))
-    return f"{str(split).replace('_', ' ')}, {data}" if data else str(split).replace("_", " ")
 
 
 def _curves(found: Explanations) -> list[Chart]:

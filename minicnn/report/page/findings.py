@@ -9,7 +9,7 @@ import numpy as np
 
 from minicnn.inspect.table import Summary
 from minicnn.report.explained import RANDOM
-from minicnn.report.page.texts import duration
+from minicnn.report.page.texts import duration, words
 from minicnn.training.metrics import Scores
 
 __all__ = ["Fact", "facts_of", "findings_of"]
@@ -146,8 +146,7 @@ def _of_data(data: dict[str, Any], source: str) -> list[str]:
     audit = data["audit"]
     told = [
         f"{leak['count']:,} {'face' if leak['count'] == 1 else 'faces'} of "
-        f"{leak['split'].replace('_', ' ')} can be found in {leak['other'].replace('_', ' ')} as "
-        "well."
+        f"{words(leak['split'])} can be found in {words(leak['other'])} as well."
         for leak in data["leaks"]
         if leak["count"]
     ]

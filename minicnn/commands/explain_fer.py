@@ -16,6 +16,7 @@ from minicnn.commands.models import (
     default_weights,
     load_network,
     packaged_name,
+    refuse_experiment,
     refuse_other_faces,
 )
 from minicnn.commands.run_folder import EXPLANATIONS, RunFolder
@@ -121,6 +122,7 @@ def _require_whole(run: RunFolder, *, needs_config: bool) -> None:
     needed = [run.weights, *([run.config] if needs_config else [])]
     missing = [file.name for file in needed if not file.is_file()]
     if missing:
+        refuse_experiment(run)
         hint = " (or name the faces with --data)" if missing == [run.config.name] else ""
         raise DataError(
             f"{run}: the run is incomplete, it lacks {' and '.join(missing)}{hint}; let it end an "

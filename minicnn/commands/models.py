@@ -28,6 +28,7 @@ __all__ = [
     "load_networks",
     "named_network",
     "packaged_name",
+    "refuse_experiment",
     "refuse_other_faces",
 ]
 
@@ -167,17 +168,29 @@ def find_weights(path: str | os.PathLike[str]) -> Path:
     if not os.path.isdir(path):
         return Path(path)
     folder = RunFolder(path)
-    if not folder.weights.is_file() and (experiment := read_experiment(path)) is not None:
-        raise CheckpointError(
-            f"{folder}: is an experiment; give one of its runs: "
-            + ", ".join(str(folder.path / name) for name in experiment.plan["runs"])
-        )
     if not folder.weights.is_file():
+        refuse_experiment(folder)
         raise CheckpointError(
             f"{folder}: holds no {folder.weights.name}, but {_listed(folder.files())}; let its run "
             "end an epoch, or train a network into it"
         )
     return folder.weights
+
+
+def refuse_experiment(folder: RunFolder) -> None:
+    """Refuse the folder of an experiment where that of a run is asked for.
+
+    Raises
+    ------
+    CheckpointError
+        It is one; the message names its runs.
+    """
+    experiment = read_experiment(folder.path)
+    if experiment is not None:
+        raise CheckpointError(
+            f"{folder}: is an experiment; give one of its runs: "
+            + ", ".join(str(folder.path / name) for name in experiment.plan["runs"])
+        )
 
 
 def _listed(files: Sequence[Path]) -> str:

@@ -27,7 +27,7 @@ NUMBERS = "explanations.json"
 ARRAYS = "explanations.safetensors"
 IN_CONTENT = (
     *("methods", "faces", "shown", "thorough", "layer", "features", "samples", "steps"),
-    *("searched", "first_convolution"),
+    *("searched", "first_convolution", "data", "split"),
     *("central_region", "uniform_central_mass", "completeness_error"),
 )
 IN_ARRAYS = ("faces", "labels", "probabilities", "masked", "mean_face", "map/SmoothGrad")

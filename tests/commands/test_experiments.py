@@ -84,7 +84,11 @@ def test_both_networks_are_trained_alike_and_compared(compare, tmp_path):
 
 def test_an_experiment_is_no_network_but_names_those_that_it_has(compare, refused, tmp_path):
     assert compare("--quiet")[0] == 0
-    for words in (("summary",), ("export", "--output", tmp_path / "faces.safetensors")):
+    for words in (
+        ("summary",),
+        ("explain_fer",),
+        ("export", "--output", tmp_path / "faces.safetensors"),
+    ):
         line = refused(*words, tmp_path / "out")
         assert "out: is an experiment; give one of its runs: " in line
         assert str(tmp_path / "out" / "plain_dnn") in line

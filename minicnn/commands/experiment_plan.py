@@ -66,7 +66,7 @@ def experiment_parser(
         examples=examples,
         argument_default=argparse.SUPPRESS,
     )
-    add_options(parser, omit=("--out", "--folds", *omit))
+    add_options(parser, omit=("--out", "--folds", "--teacher", "--distillation", *omit))
     parser.add_argument(
         "--out",
         "--output",

@@ -256,6 +256,20 @@ def _add_training_options(add: Callable[..., None]) -> None:
         help=f"share of the labels that goes to all classes alike{_defaults('label_smoothing')}",
     )
     add(
+        "--teacher",
+        nargs="+",
+        metavar="NETWORK",
+        help="learn also from what a trained network says of the training images, or the mean of "
+        "several: a run folder, a weights file, or a name in the package (none)",
+    )
+    add(
+        "--distillation",
+        type=FROM_0_TO_1,
+        metavar="F",
+        help="share of the teacher in what is learned; the rest are the labels "
+        f"({Options.distillation})",
+    )
+    add(
         "--class-weights",
         choices=CLASS_WEIGHTS,
         help="weight of each class in the loss: the same, inverse to its number of images, or to "

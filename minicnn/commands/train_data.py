@@ -203,13 +203,20 @@ def make_augmentation(options: Options, size: int) -> Augmentation | Augmentatio
 
 
 def training_loader(
-    dataset: FaceDataset, options: Options, normalization: Normalization, rng: np.random.Generator
+    dataset: FaceDataset,
+    options: Options,
+    normalization: Normalization,
+    rng: np.random.Generator,
+    targets: np.ndarray | None = None,
 ) -> DataLoader:
-    """Return the loader of the training images: shuffled, and augmented as the options say."""
+    """Return the loader of the training images: shuffled, and augmented as the options say.
+
+    It gives the labels, or other targets (N, K) where there are some.
+    """
     count = len(dataset)
     return DataLoader(
         dataset.images,
-        dataset.require_labels(),
+        dataset.require_labels() if targets is None else targets,
         batch_size=options.batch_size,
         shuffle=True,
         rng=rng,

@@ -20,6 +20,7 @@ from minicnn.commands.train_data import Faces, load_faces
 from minicnn.commands.train_folds import run_folds
 from minicnn.commands.train_options import Options, Request, command, merge
 from minicnn.commands.train_run import train_faces, write_outputs
+from minicnn.commands.train_teacher import Teacher, load_teacher
 from minicnn.commands.trained_run import refuse_other_data, stored_options
 from minicnn.data.splits import stratified_kfold
 from minicnn.errors import OptionError
@@ -78,6 +79,7 @@ class Prepared(NamedTuple):
     options: Options
     stored: dict[str, Any] | None  # the configuration of the run that is resumed
     faces: Faces
+    teacher: Teacher | None
 
 
 def prepare(request: Request, folder: RunFolder, faces_of: Callable[[Options], Faces]) -> Prepared:
@@ -101,6 +103,7 @@ def prepare(request: Request, folder: RunFolder, faces_of: Callable[[Options], F
     options = merge(request.given, before)
     with backend.use(options.backend):
         faces = faces_of(options)
+        teacher = load_teacher(options, faces, folder)
     if stored is not None:
         remedy = "resume it with the same, or choose another --out"
         refuse_other_data(faces, options, stored, remedy)
@@ -110,7 +113,7 @@ def prepare(request: Request, folder: RunFolder, faces_of: Callable[[Options], F
             stratified_kfold(labels, options.folds, Streams(options.seed)["folds"])
         except OptionError as error:
             raise OptionError(f"--folds {options.folds}: {error}") from None
-    return Prepared(request, folder, options, stored, faces)
+    return Prepared(request, folder, options, stored, faces, teacher)
 
 
 def train(run: Prepared, program: str) -> None:
@@ -127,7 +130,7 @@ def train(run: Prepared, program: str) -> None:
     MinicnnError
         The training diverged, or a file cannot be written.
     """
-    request, folder, options, _, faces = run
+    request, folder, options, _, faces, _ = run
     say = printer(quiet=request.quiet)
     with backend.use(options.backend):
         _announce(run, say)
@@ -167,7 +170,7 @@ def _config(faces: Faces, options: Options, folder: RunFolder, program: str) -> 
 
 
 def _announce(run: Prepared, say: Callable[[str], None]) -> None:
-    _, folder, options, stored, faces = run
+    _, folder, options, stored, faces, _ = run
     if options.data is None:
         say("no --data: training on drawn faces, which are built in and not real faces")
     if faces.dropped is not None:
@@ -204,9 +207,17 @@ def _announce(run: Prepared, say: Callable[[str], None]) -> None:
 
 def _train_once(run: Prepared, say: Callable[[str], None]) -> np.ndarray:
     """Train a single run, and return the probabilities of its validation images."""
-    request, folder, options, _, faces = run
+    request, folder, options, _, faces, teacher = run
+    if teacher is not None:
+        say("the teacher looks at the training images")
     result = train_faces(
-        faces, folder, options, seed=options.seed, resume=request.resume, quiet=request.quiet
+        faces,
+        folder,
+        options,
+        seed=options.seed,
+        resume=request.resume,
+        quiet=request.quiet,
+        teacher=teacher,
     )
     compiling = compiled.compile_seconds()
     if compiling >= 1:
@@ -223,7 +234,7 @@ def _train_once(run: Prepared, say: Callable[[str], None]) -> np.ndarray:
 
 
 def _train_folds(run: Prepared, say: Callable[[str], None]) -> None:
-    request, folder, options, _, faces = run
+    request, folder, options, _, faces, _ = run
     found, split = run_folds(faces, folder, options, resume=request.resume, quiet=request.quiet)
     folds = {f"fold {fold}": scores for fold, scores in enumerate(found.fold_scores, 1)}
     _tell({**folds, "all folds": found.scores}, split, folder, say)

@@ -90,6 +90,8 @@ class Options:
     decay_all: bool = False
     schedule: str = "one-cycle"
     label_smoothing: float = 0.0
+    teacher: list[str] | None = None
+    distillation: float = 0.7
     class_weights: str = "none"
     clip_norm: float | None = 1.0  # some networks lose what they learned to one large gradient
     average: float | None = None
@@ -101,7 +103,7 @@ class Options:
     prefetch: bool = True
 
 
-MAY_CHANGE = ("data", "epochs", "patience", "tta", "prefetch")
+MAY_CHANGE = ("data", "teacher", "epochs", "patience", "tta", "prefetch")
 # What was done before there were these options, by which runs of that time are gone on with.
 BEFORE: dict[str, Any] = {
     "mixup": 0.0,
@@ -111,6 +113,8 @@ BEFORE: dict[str, Any] = {
     "grow_from": None,
     "decay_all": True,
     "class_weights": "none",
+    "teacher": None,
+    "distillation": 0.7,
 }
 
 
@@ -171,6 +175,11 @@ def merge(given: dict[str, Any], stored: dict[str, Any] | None = None) -> Option
         raise OptionError(
             "--tta: not with --folds; evaluate the fold that you want with minicnn evaluate --tta"
         )
+    if options.teacher is not None and options.folds is not None:
+        raise OptionError(
+            "--teacher: not with --folds; a network that has seen the faces of all folds would "
+            "tell each of them what the faces are that it is validated on"
+        )
     return options
 
 
@@ -226,6 +235,8 @@ def words_of(name: str, value: Any) -> list[str]:
         return [flag(name) if value else "--no-drop-duplicates"]
     if name in ("average", "clip_norm", "grow_from"):
         return [flag(name), "none" if value is None else str(value)]
+    if isinstance(value, list):
+        return [flag(name), *map(str, value)]
     if isinstance(value, bool):
         return [flag(name)] if value != getattr(Options, name, False) else []
     return [] if value is None else [flag(name), str(value)]

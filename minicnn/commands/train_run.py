@@ -12,6 +12,7 @@ from minicnn import optim, zoo
 from minicnn.commands.run_folder import RunFolder
 from minicnn.commands.train_data import Faces, evaluation_loader, training_loader
 from minicnn.commands.train_options import BEFORE, MAY_CHANGE, Options
+from minicnn.commands.train_teacher import Teacher, soft_targets
 from minicnn.data.balance import class_weights
 from minicnn.data.face_dataset import UNLABELLED, FaceDataset
 from minicnn.data.normalize import make_normalization
@@ -47,11 +48,13 @@ class Identity(Callback):
     seed : int
     data : str
         Hash of the training images.
+    teacher : str or None
+        Hash of the teacher.
     """
 
-    def __init__(self, options: Options, seed: int, data: str) -> None:
+    def __init__(self, options: Options, seed: int, data: str, teacher: str | None) -> None:
         fixed = {k: v for k, v in asdict(options).items() if k not in (*MAY_CHANGE, "backend")}
-        self._identity = {**fixed, "seed": seed, "data": data}
+        self._identity = {**fixed, "seed": seed, "data": data, "teacher": teacher}
 
     def state(self) -> dict[str, Any]:
         """Return what the run is made with."""
@@ -95,7 +98,14 @@ class Result:
 
 
 def train_faces(
-    faces: Faces, folder: RunFolder, options: Options, *, seed: int, resume: bool, quiet: bool
+    faces: Faces,
+    folder: RunFolder,
+    options: Options,
+    *,
+    seed: int,
+    resume: bool,
+    quiet: bool,
+    teacher: Teacher | None = None,
 ) -> Result:
     """Train a network and evaluate its best epoch on every split.
 
@@ -112,6 +122,7 @@ def train_faces(
         Go on from the checkpoint, if there is one.
     quiet : bool
         Show no progress.
+    teacher : Teacher, optional
 
     Returns
     -------
@@ -119,7 +130,17 @@ def train_faces(
     """
     train, validation = faces.train, faces.require_validation()
     normalization = make_normalization(options.normalize).fit(train.images)
-    loader = training_loader(train, options, normalization, Streams(seed)["shuffling"])
+    targets, smoothing = None, options.label_smoothing
+    if teacher is not None:
+        # The labels' part of these targets is smoothed already; the loss is not to do it again.
+        targets = soft_targets(
+            train.require_labels(),
+            teacher.probabilities(train, options),
+            share=options.distillation,
+            label_smoothing=smoothing,
+        )
+        smoothing = 0.0
+    loader = training_loader(train, options, normalization, Streams(seed)["shuffling"], targets)
     model = zoo.build(
         options.model,
         num_classes=len(train.class_names),
@@ -127,22 +148,24 @@ def train_faces(
         seed=seed,
     )
     model.normalization = normalization
+    taught = {} if teacher is None else {"teacher": teacher.sha256}
     metadata = WeightsMetadata(
         model=model.name,
         arguments=model.arguments,
         class_names=train.class_names,
         normalization=normalization,
-        training={"data": train.sha256, "seed": seed},
+        training={"data": train.sha256, "seed": seed} | taught,
     )
     best = BestModel(folder.weights, metadata=metadata)
-    identity = Identity(options, seed, train.content_hash())
+    identity = Identity(options, seed, train.content_hash(), taught.get("teacher"))
     writers = (HistoryWriter(folder.history), Checkpoint(folder.checkpoint))
     callbacks: list[Callback] = [identity, best, *writers]
     if options.patience is not None:
         callbacks.append(EarlyStopping(options.patience))
     if not quiet:
         callbacks.append(Progress())
-    trainer = make_trainer(model, options, callbacks, len(loader), make_loss(train, options))
+    loss = make_loss(train, options, smoothing)
+    trainer = make_trainer(model, options, callbacks, len(loader), loss)
     trainer.fit(
         loader,
         evaluation_loader(validation, options, normalization),
@@ -167,13 +190,13 @@ def train_faces(
     )
 
 
-def make_loss(train: FaceDataset, options: Options) -> CrossEntropyLoss:
-    """Return the loss that the options describe, with weights by the training images' labels."""
+def make_loss(train: FaceDataset, options: Options, label_smoothing: float) -> CrossEntropyLoss:
+    """Return the loss of a run, with the class weights that the options describe."""
     weight = None
     if options.class_weights != "none":
         power = 1.0 if options.class_weights == "balanced" else 0.5
         weight = class_weights(train.require_labels(), len(train.class_names), power=power)
-    return CrossEntropyLoss(weight, label_smoothing=options.label_smoothing)
+    return CrossEntropyLoss(weight, label_smoothing=label_smoothing)
 
 
 def make_trainer(

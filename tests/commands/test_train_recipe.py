@@ -157,7 +157,7 @@ def trainer_of(*words, labels=(0, 0, 0, 1)):
     train = FaceDataset(images, np.array(labels), np.arange(len(labels)).astype(str),
                         np.full(len(labels), "train"))  # fmt: skip
     model = zoo.build("small_cnn", num_classes=7, input_shape=(48, 48, 1), seed=0)
-    loss = train_run.make_loss(train, options)
+    loss = train_run.make_loss(train, options, options.label_smoothing)
     return model, train_run.make_trainer(model, options, (), 4, loss)
 
 

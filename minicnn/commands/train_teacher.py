@@ -1,0 +1,121 @@
+"""The teacher of a training run: trained networks whose probabilities are learned with the labels.
+
+Distillation after Hinton, Vinyals and Dean (2015), by networks of the student's own size as in
+Furlanello et al., "Born Again Neural Networks" (2018).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from minicnn.commands.models import find_weights, load_networks, refuse_other_faces
+from minicnn.commands.run_folder import RunFolder
+from minicnn.commands.train_data import Faces, evaluation_loader
+from minicnn.commands.train_options import Options
+from minicnn.data.face_dataset import FaceDataset
+from minicnn.errors import CheckpointError, OptionError
+from minicnn.training.ensemble import Views, mean_probabilities
+from minicnn.training.evaluation import predict
+from minicnn.zoo.network import Network
+
+__all__ = ["Teacher", "load_teacher", "soft_targets"]
+
+# Each image and its mirror image; more views take as long again each, and teach no more.
+VIEWS = Views(shifts=((0, 0),))
+
+
+@dataclass(frozen=True, eq=False)
+class Teacher:
+    """Trained networks, asked together.
+
+    Attributes
+    ----------
+    networks : sequence of Network
+    sha256 : str
+        Hash of their files, which tells them from others when a run is resumed.
+    """
+
+    networks: Sequence[Network]
+    sha256: str
+
+    def probabilities(self, dataset: FaceDataset, options: Options) -> np.ndarray:
+        """Return what it says of images (N, H, W, C): probabilities (N, K)."""
+        return mean_probabilities(
+            predict(each, evaluation_loader(dataset, options, each.normalization), tta=VIEWS)
+            for each in self.networks
+        )
+
+
+def load_teacher(options: Options, faces: Faces, folder: RunFolder) -> Teacher | None:
+    """Load the networks that the options name.
+
+    Parameters
+    ----------
+    options : Options
+    faces : Faces
+        That it is to be asked of.
+    folder : RunFolder
+        Of the run that learns from it.
+
+    Returns
+    -------
+    Teacher or None
+        None where the options name none.
+
+    Raises
+    ------
+    CheckpointError
+        One cannot be read.
+    OptionError
+        They are not for the same classes, or one is the run's own.
+    ShapeError, DataError
+        They are not for these faces.
+    """
+    if options.teacher is None:
+        return None
+    try:
+        files = [find_weights(each) for each in options.teacher]
+        for name, file in zip(options.teacher, files, strict=True):
+            if file.resolve() == folder.weights.resolve():
+                raise OptionError(f"{name}: is the run that is to be trained; choose another --out")
+        networks = load_networks(options.teacher)
+    except (CheckpointError, OptionError) as error:
+        raise type(error)(f"--teacher: {error}") from error.__cause__
+    refuse_other_faces(networks[0], faces.train, faces.source)
+    return Teacher(networks, _hash(files))
+
+
+def _hash(files: Sequence[Path]) -> str:
+    digest = hashlib.sha256()
+    for file in files:
+        digest.update(hashlib.sha256(file.read_bytes()).digest())
+    return digest.hexdigest()
+
+
+def soft_targets(
+    labels: np.ndarray, probabilities: np.ndarray, *, share: float, label_smoothing: float
+) -> np.ndarray:
+    """Return targets between labels and what a teacher says.
+
+    Parameters
+    ----------
+    labels : int array of shape (N,)
+    probabilities : float array of shape (N, K)
+    share : float
+        Of the probabilities, from 0 to 1.
+    label_smoothing : float
+        Part of each label that is spread evenly over all classes. The teacher's part stays as it
+        is: it has spread its probabilities by what it saw.
+
+    Returns
+    -------
+    float32 array of shape (N, K)
+    """
+    classes = probabilities.shape[1]
+    hard = np.eye(classes)[labels] * (1 - label_smoothing) + label_smoothing / classes
+    return ((1 - share) * hard + share * probabilities).astype(np.float32)

@@ -249,13 +249,18 @@ def refuse_other_faces(network: Network, faces: FaceDataset, source: str) -> Non
     ShapeError
         They have another size.
     DataError
-        They have other classes.
+        They have other classes, or another number of them.
     """
     shape = faces.images.shape[1:]
     if shape != tuple(network.input_shape):
         raise ShapeError(
             f"{source}: the images are {'x'.join(map(str, shape))}, the network takes "
             f"{'x'.join(map(str, network.input_shape))}"
+        )
+    outputs, classes = network.arguments["num_classes"], len(faces.class_names)
+    if outputs != classes:
+        raise DataError(
+            f"{source}: the images are of {classes} classes, the network tells {outputs} apart"
         )
     if network.class_names not in (None, faces.class_names):
         raise DataError(

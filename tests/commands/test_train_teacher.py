@@ -131,9 +131,20 @@ def test_teachers_that_cannot_teach_are_refused(tmp_path, teacher, capsys):
     assert run("--overwrite", "--teacher", teacher, out=teacher) == 2
     assert "is the run that is to be trained" in capsys.readouterr().err
     assert (teacher / "weights.safetensors").read_bytes() == before
-    small = zoo.build("small_cnn", num_classes=7, input_shape=(32, 32, 1), seed=0)
-    metadata = WeightsMetadata(model="small_cnn", arguments=small.arguments)
-    save_weights(tmp_path / "small.safetensors", small, metadata=metadata)
-    assert run("--teacher", tmp_path / "small.safetensors", out=tmp_path / "run") == 2
-    assert "the images are 48x48x1, the network takes 32x32x1" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("classes", "size", "reason"),
+    [
+        (7, 32, "the images are 48x48x1, the network takes 32x32x1"),
+        (5, 48, "the images are of 7 classes, the network tells 5 apart"),
+    ],
+)
+def test_teachers_of_other_images_or_classes_are_refused(tmp_path, capsys, classes, size, reason):
+    network = zoo.build("small_cnn", num_classes=classes, input_shape=(size, size, 1), seed=0)
+    metadata = WeightsMetadata(model="small_cnn", arguments=network.arguments)
+    save_weights(tmp_path / "other.safetensors", network, metadata=metadata)
+    assert run("--teacher", tmp_path / "other.safetensors", out=tmp_path / "run") == 2
+    assert reason in capsys.readouterr().err
     assert not (tmp_path / "run").exists()

@@ -12,7 +12,7 @@ from minicnn import optim, zoo
 from minicnn.commands.run_folder import RunFolder
 from minicnn.commands.train_data import Faces, evaluation_loader, training_loader
 from minicnn.commands.train_options import BEFORE, MAY_CHANGE, Options
-from minicnn.commands.train_teacher import Teacher, soft_targets
+from minicnn.commands.train_teacher import Teacher
 from minicnn.data.balance import class_weights
 from minicnn.data.face_dataset import UNLABELLED, FaceDataset
 from minicnn.data.normalize import make_normalization
@@ -130,16 +130,7 @@ def train_faces(
     """
     train, validation = faces.train, faces.require_validation()
     normalization = make_normalization(options.normalize).fit(train.images)
-    targets, smoothing = None, options.label_smoothing
-    if teacher is not None:
-        # The labels' part of these targets is smoothed already; the loss is not to do it again.
-        targets = soft_targets(
-            train.require_labels(),
-            teacher.probabilities(train, options),
-            share=options.distillation,
-            label_smoothing=smoothing,
-        )
-        smoothing = 0.0
+    targets = None if teacher is None else teacher.targets(train, options)
     loader = training_loader(train, options, normalization, Streams(seed)["shuffling"], targets)
     model = zoo.build(
         options.model,
@@ -164,7 +155,8 @@ def train_faces(
         callbacks.append(EarlyStopping(options.patience))
     if not quiet:
         callbacks.append(Progress())
-    loss = make_loss(train, options, smoothing)
+    # A teacher's targets have labels in them that are smoothed already.
+    loss = make_loss(train, options, options.label_smoothing if teacher is None else 0.0)
     trainer = make_trainer(model, options, callbacks, len(loader), loss)
     trainer.fit(
         loader,

@@ -43,11 +43,17 @@ class Teacher:
     networks: Sequence[Network]
     sha256: str
 
-    def probabilities(self, dataset: FaceDataset, options: Options) -> np.ndarray:
-        """Return what it says of images (N, H, W, C): probabilities (N, K)."""
-        return mean_probabilities(
-            predict(each, evaluation_loader(dataset, options, each.normalization), tta=VIEWS)
+    def targets(self, train: FaceDataset, options: Options) -> np.ndarray:
+        """Return what is to be learned of training images, by the options: targets (N, K)."""
+        probabilities = mean_probabilities(
+            predict(each, evaluation_loader(train, options, each.normalization), tta=VIEWS)
             for each in self.networks
+        )
+        return soft_targets(
+            train.require_labels(),
+            probabilities,
+            share=options.distillation,
+            label_smoothing=options.label_smoothing,
         )
 
 

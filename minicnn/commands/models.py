@@ -257,13 +257,13 @@ def refuse_other_faces(network: Network, faces: FaceDataset, source: str) -> Non
             f"{source}: the images are {'x'.join(map(str, shape))}, the network takes "
             f"{'x'.join(map(str, network.input_shape))}"
         )
-    outputs, classes = network.arguments["num_classes"], len(faces.class_names)
-    if outputs != classes:
-        raise DataError(
-            f"{source}: the images are of {classes} classes, the network tells {outputs} apart"
-        )
     if network.class_names not in (None, faces.class_names):
         raise DataError(
             f"{source}: the classes are {', '.join(faces.class_names)}, the network's are "
             f"{', '.join(network.class_names or ())}"
+        )
+    outputs, classes = network.arguments["num_classes"], len(faces.class_names)
+    if outputs != classes:
+        raise DataError(
+            f"{source}: the images are of {classes} classes, the network tells {outputs} apart"
         )

@@ -235,7 +235,7 @@ def words_of(name: str, value: Any) -> list[str]:
         return [flag(name) if value else "--no-drop-duplicates"]
     if name in ("average", "clip_norm", "grow_from"):
         return [flag(name), "none" if value is None else str(value)]
-    if isinstance(value, list):
+    if name == "teacher" and isinstance(value, list):
         return [flag(name), *map(str, value)]
     if isinstance(value, bool):
         return [flag(name)] if value != getattr(Options, name, False) else []

@@ -289,6 +289,12 @@ def _add_training_options(add: Callable[..., None]) -> None:
         f"none{_defaults('average')}",
     )
     add(
+        "--mirror-symmetry",
+        action=argparse.BooleanOptionalAction,
+        help="tie the weights so that an image and its mirror image have the same result, for "
+        f"networks that end in a global average{_defaults('mirror_symmetry')}",
+    )
+    add(
         "--patience",
         type=whole(1),
         metavar="N",

@@ -95,6 +95,7 @@ class Options:
     class_weights: str = "none"
     clip_norm: float | None = 1.0  # some networks lose what they learned to one large gradient
     average: float | None = None
+    mirror_symmetry: bool = False
     patience: int | None = None
     folds: int | None = None
     tta: bool = False
@@ -115,6 +116,7 @@ BEFORE: dict[str, Any] = {
     "class_weights": "none",
     "teacher": None,
     "distillation": 0.7,
+    "mirror_symmetry": False,
 }
 
 
@@ -165,6 +167,11 @@ def merge(given: dict[str, Any], stored: dict[str, Any] | None = None) -> Option
         raise OptionError(
             f"--grow-from: {options.model} is built for images of one size; choose one of "
             f"{', '.join(OF_ANY_SIZE)}, or none"
+        )
+    if options.mirror_symmetry and options.model not in OF_ANY_SIZE:
+        raise OptionError(
+            f"--mirror-symmetry: not for {options.model}, whose dense layers see where something "
+            f"is; choose one of {', '.join(OF_ANY_SIZE)}, or --no-mirror-symmetry"
         )
     if options.grow_from is not None and options.normalize == "pixel":
         raise OptionError(
@@ -231,8 +238,8 @@ def words_of(name: str, value: Any) -> list[str]:
     """Return how an option is given on the command line; no words where it is the parser's own."""
     if name == "augment" and value == "none":
         return ["--no-augment"]
-    if name == "drop_duplicates":
-        return [flag(name) if value else "--no-drop-duplicates"]
+    if name in ("drop_duplicates", "mirror_symmetry"):
+        return [flag(name) if value else flag(f"no_{name}")]
     if name in ("average", "clip_norm", "grow_from"):
         return [flag(name), "none" if value is None else str(value)]
     if name == "teacher" and isinstance(value, list):

@@ -31,6 +31,7 @@ from minicnn.training.evaluation import predict, scores_of
 from minicnn.training.history import COLUMNS, History
 from minicnn.training.metrics import Scores
 from minicnn.training.progress import Progress
+from minicnn.training.symmetry import MirrorSymmetry
 from minicnn.training.trainer import Trainer
 from minicnn.zoo.network import Network
 
@@ -214,6 +215,7 @@ def make_trainer(
     if options.optimizer == "sgd":
         settings |= {"momentum": 0.9, "nesterov": True}
     optimizer = kinds[options.optimizer](parameters, **settings)
+    symmetry = MirrorSymmetry(model) if options.mirror_symmetry else None
     average = None
     if options.average is not None:
         # With a warm-up, as a short run would else end with much of its first, untrained weights.
@@ -226,6 +228,7 @@ def make_trainer(
         callbacks=tuple(callbacks),
         clip_norm=options.clip_norm,
         average=average,
+        symmetry=symmetry,
     )
 
 

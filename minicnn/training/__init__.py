@@ -10,6 +10,7 @@ from minicnn.training.history import History
 from minicnn.training.interrupt import Interrupted, StopRequest, stop_requests, terminable
 from minicnn.training.metrics import Metrics, Scores
 from minicnn.training.progress import Progress, epoch_line
+from minicnn.training.symmetry import MirrorSymmetry
 from minicnn.training.trainer import Trainer
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "Interrupted",
     "Loss",
     "Metrics",
+    "MirrorSymmetry",
     "Progress",
     "Scores",
     "StopRequest",

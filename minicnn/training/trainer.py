@@ -25,6 +25,7 @@ from minicnn.training.history import History
 from minicnn.training.interrupt import Interrupted, StopRequest, stop_requests
 from minicnn.training.metrics import Metrics, Scores
 from minicnn.training.state import restore
+from minicnn.training.symmetry import MirrorSymmetry
 
 __all__ = ["Trainer"]
 
@@ -69,6 +70,8 @@ class Trainer:
         The gradients' common norm is clipped to it.
     average : ExponentialMovingAverage, optional
         Updated after each step. The validation then uses the average's weights.
+    symmetry : MirrorSymmetry, optional
+        Of the model; kept in each step.
 
     Attributes
     ----------
@@ -102,6 +105,7 @@ class Trainer:
         callbacks: Sequence[Callback] = (),
         clip_norm: float | None = None,
         average: ExponentialMovingAverage | None = None,
+        symmetry: MirrorSymmetry | None = None,
     ) -> None:
         if schedule is not None and schedule.needs_metric and schedule.interval != "epoch":
             raise OptionError(
@@ -117,6 +121,7 @@ class Trainer:
         self.callbacks = sorted(callbacks, key=lambda callback: callback.last)
         self.clip_norm = clip_norm
         self.average = average
+        self.symmetry = symmetry
         self.history = History()
         self.epoch = 0
         self.epochs = 0
@@ -243,6 +248,8 @@ class Trainer:
         logits = self.model(images)
         loss = self.loss(logits, labels)
         loss.backward()
+        if self.symmetry is not None:
+            self.symmetry.project()
         if self.clip_norm is not None:
             clip_grad_norm_(self.model.parameters(), self.clip_norm)
         self.learning_rate = self.optimizer.param_groups[0]["lr"]

@@ -1,0 +1,154 @@
+"""Mirror symmetry: weights with which a network says the same of an image and its mirror image."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from minicnn import backend
+from minicnn.autograd import Tensor
+from minicnn.errors import OptionError
+from minicnn.kernels.sizes import pad_pairs
+from minicnn.nn.activation import LeakyReLU, ReLU
+from minicnn.nn.containers import Sequential
+from minicnn.nn.conv import Conv2d
+from minicnn.nn.dropout import Dropout
+from minicnn.nn.linear import Linear
+from minicnn.nn.module import Module
+from minicnn.nn.norm import BatchNorm2d
+from minicnn.nn.pool import AvgPool2d, GlobalAvgPool2d, MaxPool2d
+from minicnn.nn.residual import Residual
+
+__all__ = ["MirrorSymmetry"]
+
+# Parts of an array and their counterparts, as views.
+Pairs = Callable[[Any], Iterator[tuple[Any, Any]]]
+
+
+class MirrorSymmetry:
+    """Keep a network such that an image and its mirror image have the same result.
+
+    The channels of a layer are two halves, and of a mirrored image, each half is the mirror image
+    of what the other one is of the image itself. For that each filter of the second half is the
+    mirror image of one in the first half, with the halves of its input exchanged; biases and norms
+    are alike in both; and what comes after the global average adds them up. A filter is so learned
+    once for both sides, from twice as many examples, and costs what it did. This is group
+    convolution (Cohen and Welling, 2016) for the group of reflections, by weights that are tied in
+    an ordinary network.
+
+    Parameters
+    ----------
+    model : Module
+        A row of convolutions, batch normalisations, rectifiers, poolings, residual blocks and
+        dropout, then a global average, and dense layers. Its weights become symmetric: the second
+        half of the filters takes what belongs to the first.
+
+    Raises
+    ------
+    OptionError
+        It has other layers or another order; a convolution has an odd number of channels, more of
+        padding on one side, a stride or groups.
+
+    Notes
+    -----
+    :meth:`project` must be called between each backward pass and the step of the optimiser. It
+    makes the gradients symmetric, so that the steps of optimisers that treat each weight by itself
+    leave symmetric weights symmetric; and the running statistics. Dropout, and the statistics of a
+    batch, treat both halves as different channels in training.
+
+    The symmetry ends at a pooling of an odd width, whose last column has no counterpart.
+
+    Examples
+    --------
+    >>> symmetry = MirrorSymmetry(model)
+    >>> loss.backward()
+    >>> symmetry.project()
+    >>> optimizer.step()
+    """
+
+    def __init__(self, model: Module) -> None:
+        self._parameters: list[tuple[Tensor, Pairs]] = []
+        self._buffers: list[Tensor] = []
+        self._channels = True  # what flows is pictures or channels, not features without halves
+        self._collect(model, "")
+        if self._channels:
+            raise OptionError("MirrorSymmetry: the model has no dense layer after a global average")
+        for parameter, pairs in self._parameters:
+            for one, other in pairs(parameter.data):
+                other[...] = one
+            parameter.mark_changed()
+
+    def _collect(self, model: Module, name: str) -> None:
+        if isinstance(model, (Sequential, Residual)):
+            for child, module in model.named_children():
+                self._collect(module, f"{name}.{child}".lstrip("."))
+        elif isinstance(model, Linear):
+            if self._channels:
+                self._parameters.append((model.weight, _halves))
+            self._channels = False
+        elif isinstance(model, Conv2d):
+            self._add_convolution(model, name)
+        elif isinstance(model, BatchNorm2d):
+            found = (model.weight, model.bias)
+            self._parameters += [(each, _halves) for each in found if each is not None]
+            statistics = (model.running_mean, model.running_var)
+            self._buffers += [each for each in statistics if each is not None]
+        elif not isinstance(
+            model, (ReLU, LeakyReLU, Dropout, MaxPool2d, AvgPool2d, GlobalAvgPool2d)
+        ):
+            raise OptionError(
+                f"MirrorSymmetry: {name or 'the model'}: a {type(model).__name__} is not among "
+                "the layers of which the mirror image is known"
+            )
+
+    def _add_convolution(self, layer: Conv2d, name: str) -> None:
+        first = layer.in_channels == 1
+        _, (left, right) = pad_pairs(
+            layer.padding, layer.kernel_size, layer.kernel_size, layer.stride, layer.dilation
+        )
+        even = layer.out_channels % 2 == 0 and (first or layer.in_channels % 2 == 0)
+        plain = layer.stride[1] == 1 and layer.groups == 1 and left == right
+        if not even or not plain:
+            raise OptionError(
+                f"MirrorSymmetry: {name}: expected a convolution with even numbers of channels, "
+                f"and neither stride nor groups nor more padding on one side, got {layer}"
+            )
+        self._parameters.append((layer.weight, _first_filters if first else _filters))
+        if layer.bias is not None:
+            self._parameters.append((layer.bias, _halves))
+
+    def project(self) -> None:
+        """Make gradients and running statistics symmetric, by the means of the counterparts."""
+        for parameter, pairs in self._parameters:
+            if parameter.grad is not None:
+                parameter.grad = Tensor(_mean(parameter.grad.data, pairs))
+        for buffer in self._buffers:
+            buffer.data[...] = _mean(buffer.data, _halves)
+            buffer.mark_changed()
+
+
+def _mean(array: Any, pairs: Pairs) -> Any:
+    result = backend.xp(array).empty_like(array)
+    for (one, other), (to_one, to_other) in zip(pairs(array), pairs(result), strict=True):
+        to_one[...] = one
+        to_one += other
+        to_one *= 0.5
+        to_other[...] = to_one
+    return result
+
+
+def _halves(array: Any) -> Iterator[tuple[Any, Any]]:
+    half = len(array) // 2
+    yield array[:half], array[half:]
+
+
+def _first_filters(array: Any) -> Iterator[tuple[Any, Any]]:
+    # Filters (KH, KW, 1, O) of pictures with one channel, whose mirror image it is itself.
+    half = array.shape[3] // 2
+    yield array[..., :half], array[:, ::-1, :, half:]
+
+
+def _filters(array: Any) -> Iterator[tuple[Any, Any]]:
+    before, half = array.shape[2] // 2, array.shape[3] // 2
+    yield array[:, :, :before, :half], array[:, ::-1, before:, half:]
+    yield array[:, :, before:, :half], array[:, ::-1, :before, half:]

@@ -21,6 +21,9 @@ from minicnn.nn.residual import Residual
 
 __all__ = ["MirrorSymmetry"]
 
+EVERYWHERE = (ReLU, LeakyReLU, Dropout)
+PICTURES = (Conv2d, BatchNorm2d, MaxPool2d, AvgPool2d, GlobalAvgPool2d, *EVERYWHERE)
+
 # Parts of an array and their counterparts, as views.
 Pairs = Callable[[Any], Iterator[tuple[Any, Any]]]
 
@@ -69,9 +72,9 @@ class MirrorSymmetry:
     def __init__(self, model: Module) -> None:
         self._parameters: list[tuple[Tensor, Pairs]] = []
         self._buffers: list[Tensor] = []
-        self._channels = True  # what flows is pictures or channels, not features without halves
+        self._flow = "pictures"  # then "averages" of their channels, then "features" without halves
         self._collect(model, "")
-        if self._channels:
+        if self._flow != "features":
             raise OptionError("MirrorSymmetry: the model has no dense layer after a global average")
         for parameter, pairs in self._parameters:
             for one, other in pairs(parameter.data):
@@ -82,23 +85,25 @@ class MirrorSymmetry:
         if isinstance(model, (Sequential, Residual)):
             for child, module in model.named_children():
                 self._collect(module, f"{name}.{child}".lstrip("."))
-        elif isinstance(model, Linear):
-            if self._channels:
-                self._parameters.append((model.weight, _halves))
-            self._channels = False
-        elif isinstance(model, Conv2d):
-            self._add_convolution(model, name)
-        elif isinstance(model, BatchNorm2d):
-            found = (model.weight, model.bias)
-            self._parameters += [(each, _halves) for each in found if each is not None]
-            statistics = (model.running_mean, model.running_var)
-            self._buffers += [each for each in statistics if each is not None]
-        elif not isinstance(
-            model, (ReLU, LeakyReLU, Dropout, MaxPool2d, AvgPool2d, GlobalAvgPool2d)
+        elif self._flow == "pictures" and isinstance(model, PICTURES):
+            if isinstance(model, Conv2d):
+                self._add_convolution(model, name)
+            elif isinstance(model, BatchNorm2d):
+                found = (model.weight, model.bias)
+                self._parameters += [(each, _halves) for each in found if each is not None]
+                statistics = (model.running_mean, model.running_var)
+                self._buffers += [each for each in statistics if each is not None]
+            elif isinstance(model, GlobalAvgPool2d):
+                self._flow = "averages"
+        elif self._flow == "averages" and isinstance(model, Linear):
+            self._parameters.append((model.weight, _halves))
+            self._flow = "features"
+        elif isinstance(model, PICTURES[:2]) or not (
+            self._flow == "features" or isinstance(model, EVERYWHERE)
         ):
             raise OptionError(
-                f"MirrorSymmetry: {name or 'the model'}: a {type(model).__name__} is not among "
-                "the layers of which the mirror image is known"
+                f"MirrorSymmetry: {name or 'the model'}: of a {type(model).__name__} for "
+                f"{self._flow} the mirror image is not known"
             )
 
     def _add_convolution(self, layer: Conv2d, name: str) -> None:

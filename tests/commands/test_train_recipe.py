@@ -227,3 +227,29 @@ def test_views_may_be_asked_for_on_resume(tmp_path):
     assert run("--epochs", "1", out=tmp_path / "run") == 0
     assert run("--epochs", "2", "--resume", "--tta", out=tmp_path / "run") == 0
     assert "splits_of_views" in json.loads((tmp_path / "run" / "metrics.json").read_text())
+
+
+MIRRORED = ("--model", "residual_cnn", "--grow-from", "none", "--limit", "16", "--average", "0.9")
+
+
+@pytest.mark.parametrize("batches", [1, 2])  # within the first epoch, at its end
+def test_a_symmetric_network_is_one_for_mirror_images_and_goes_on_to_the_same_bits(
+    tmp_path, stopped_after, batches
+):
+    words = (*MIRRORED, "--mirror-symmetry", "--epochs", "2")
+    assert run(*words, out=tmp_path / "whole") == 0
+    with stopped_after(batches):
+        assert run(*words, out=tmp_path / "run") == 130
+    assert run("--resume", *MIRRORED, out=tmp_path / "run") == 0
+    for name in ("weights.safetensors", "metrics.json", "predictions.csv"):
+        one, other = ((tmp_path / folder / name).read_bytes() for folder in ("whole", "run"))
+        assert one == other
+    network = zoo.load(tmp_path / "run" / "weights.safetensors")
+    images = np.random.default_rng(0).standard_normal((2, 48, 48, 1)).astype(np.float32)
+    found = [network(each).numpy() for each in (images, images[:, :, ::-1].copy())]
+    np.testing.assert_allclose(*found, rtol=1e-3, atol=1e-5)
+
+
+def test_symmetry_is_refused_where_dense_layers_see_places(tmp_path, capsys):
+    assert run("--model", "small_cnn", "--mirror-symmetry", out=tmp_path / "run") == 2
+    assert "--mirror-symmetry: not for small_cnn" in capsys.readouterr().err

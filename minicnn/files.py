@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import hashlib
 import json
 import os
 import secrets
@@ -14,7 +15,7 @@ from typing import IO, Any
 
 from minicnn.errors import DataError, OptionError
 
-__all__ = ["Keys", "atomic_write", "checked", "damaged", "read_json", "write_json"]
+__all__ = ["Keys", "atomic_write", "checked", "damaged", "hash_of", "read_json", "write_json"]
 
 # What must be in a dict, and what may be, with the type that it has; None where nothing is.
 Kinds = Mapping[str, type | tuple[type, ...]]
@@ -177,3 +178,9 @@ def _sync_folder(folder: str) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+def hash_of(path: str | os.PathLike[str]) -> str:
+    """Return the SHA-256 of a file's content, in hexadecimal digits."""
+    with open(path, "rb") as file:
+        return hashlib.sha256(file.read()).hexdigest()

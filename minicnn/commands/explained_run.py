@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -15,11 +14,12 @@ from minicnn.commands.explaining import Chosen, Settings
 from minicnn.commands.run_folder import EXPLANATION_FILES, RunFolder, versions
 from minicnn.commands.trained_run import Part
 from minicnn.errors import DataError, OptionError
+from minicnn.files import hash_of
 from minicnn.nn.conv import Conv2d
 from minicnn.report.explained import Explanations
 from minicnn.zoo.network import Network
 
-__all__ = ["explain_run", "explanations_of", "hash_of", "refuse_to_replace"]
+__all__ = ["explain_run", "explanations_of", "refuse_to_replace"]
 
 
 def explanations_of(
@@ -103,11 +103,6 @@ def explain_run(
         found.save(folder)
     say(f"{count} figures and the numbers are in {run.explanations}")
     return found
-
-
-def hash_of(file: Path) -> str:
-    """Return the SHA-256 of a file's content, in hexadecimal digits."""
-    return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
 def refuse_to_replace(target: Path, *, overwrite: bool) -> None:

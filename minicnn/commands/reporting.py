@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from minicnn.commands.explained_run import explanations_of, hash_of
+from minicnn.commands.explained_run import explanations_of
 from minicnn.commands.explaining import quick_settings
 from minicnn.commands.models import refuse_other_faces
 from minicnn.commands.run_folder import RunFolder
@@ -26,6 +26,7 @@ from minicnn.commands.trained_run import (
 from minicnn.data.face_dataset import FaceDataset
 from minicnn.errors import DataError, MinicnnError
 from minicnn.explain.inputs import BATCH_SIZE
+from minicnn.files import hash_of
 from minicnn.report.explained import Explanations
 from minicnn.report.figures import require_matplotlib
 from minicnn.report.page import (

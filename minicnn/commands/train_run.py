@@ -49,11 +49,11 @@ class Identity(Callback):
     seed : int
     data : str
         Hash of the training images.
-    teacher : str or None
-        Hash of the teacher.
+    teacher : list of str or None
+        Hashes of the teacher's files.
     """
 
-    def __init__(self, options: Options, seed: int, data: str, teacher: str | None) -> None:
+    def __init__(self, options: Options, seed: int, data: str, teacher: list[str] | None) -> None:
         fixed = {k: v for k, v in asdict(options).items() if k not in (*MAY_CHANGE, "backend")}
         self._identity = {**fixed, "seed": seed, "data": data, "teacher": teacher}
 

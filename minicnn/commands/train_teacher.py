@@ -1,15 +1,13 @@
 """The teacher of a training run: trained networks whose probabilities are learned with the labels.
 
-Distillation after Hinton, Vinyals and Dean (2015), by networks of the student's own size as in
-Furlanello et al., "Born Again Neural Networks" (2018).
+Hinton, Vinyals and Dean, "Distilling the knowledge in a neural network" (2015); with a teacher of
+the student's own kind, Furlanello et al., "Born again neural networks" (2018).
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
@@ -19,13 +17,14 @@ from minicnn.commands.train_data import Faces, evaluation_loader
 from minicnn.commands.train_options import Options
 from minicnn.data.face_dataset import FaceDataset
 from minicnn.errors import CheckpointError, OptionError
+from minicnn.files import hash_of
 from minicnn.training.ensemble import Views, mean_probabilities
 from minicnn.training.evaluation import predict
 from minicnn.zoo.network import Network
 
 __all__ = ["Teacher", "load_teacher", "soft_targets"]
 
-# Each image and its mirror image; more views take as long again each, and teach no more.
+# Each image and its mirror image; further views would each take as long again.
 VIEWS = Views(shifts=((0, 0),))
 
 
@@ -36,12 +35,12 @@ class Teacher:
     Attributes
     ----------
     networks : sequence of Network
-    sha256 : str
-        Hash of their files, which tells them from others when a run is resumed.
+    sha256 : list of str
+        Hashes of their files, which tell them from others when a run is resumed.
     """
 
     networks: Sequence[Network]
-    sha256: str
+    sha256: list[str]
 
     def targets(self, train: FaceDataset, options: Options) -> np.ndarray:
         """Return what is to be learned of training images, by the options: targets (N, K)."""
@@ -93,14 +92,7 @@ def load_teacher(options: Options, faces: Faces, folder: RunFolder) -> Teacher |
     except (CheckpointError, OptionError) as error:
         raise type(error)(f"--teacher: {error}") from error.__cause__
     refuse_other_faces(networks[0], faces.train, faces.source)
-    return Teacher(networks, _hash(files))
-
-
-def _hash(files: Sequence[Path]) -> str:
-    digest = hashlib.sha256()
-    for file in files:
-        digest.update(hashlib.sha256(file.read_bytes()).digest())
-    return digest.hexdigest()
+    return Teacher(networks, [hash_of(file) for file in files])
 
 
 def soft_targets(

@@ -21,8 +21,7 @@ from minicnn.nn.residual import Residual
 
 __all__ = ["MirrorSymmetry"]
 
-EVERYWHERE = (ReLU, LeakyReLU, Dropout)
-PICTURES = (Conv2d, BatchNorm2d, MaxPool2d, AvgPool2d, GlobalAvgPool2d, *EVERYWHERE)
+ALIKE = (ReLU, LeakyReLU, Dropout)  # they treat all numbers alike, wherever they are
 
 # Parts of an array and their counterparts, as views.
 Pairs = Callable[[Any], Iterator[tuple[Any, Any]]]
@@ -42,15 +41,20 @@ class MirrorSymmetry:
     Parameters
     ----------
     model : Module
-        A row of convolutions, batch normalisations, rectifiers, poolings, residual blocks and
-        dropout, then a global average, and dense layers. Its weights become symmetric: the second
-        half of the filters takes what belongs to the first.
+        A convolution, then a row of convolutions, batch normalisations, rectifiers, poolings,
+        residual blocks and dropout, then a global average, and dense layers. Its weights become
+        symmetric: the second half of the filters takes what belongs to the first.
+
+    Attributes
+    ----------
+    model : Module
 
     Raises
     ------
     OptionError
-        It has other layers or another order; a convolution has an odd number of channels, more of
-        padding on one side, a stride or groups.
+        It has other layers or another order; a convolution has an odd number of filters, more of
+        padding on one side, a stride or groups; or the windows of a pooling overlap, or reach
+        beyond the image.
 
     Notes
     -----
@@ -70,9 +74,12 @@ class MirrorSymmetry:
     """
 
     def __init__(self, model: Module) -> None:
+        self.model = model
         self._parameters: list[tuple[Tensor, Pairs]] = []
         self._buffers: list[Tensor] = []
-        self._flow = "pictures"  # then "averages" of their channels, then "features" without halves
+        # What flows: the "images", then "channels" in two halves, the "averages" of each, and at
+        # last "features", which are without halves.
+        self._flow = "images"
         self._collect(model, "")
         if self._flow != "features":
             raise OptionError("MirrorSymmetry: the model has no dense layer after a global average")
@@ -82,45 +89,46 @@ class MirrorSymmetry:
             parameter.mark_changed()
 
     def _collect(self, model: Module, name: str) -> None:
+        flow = self._flow
         if isinstance(model, (Sequential, Residual)):
             for child, module in model.named_children():
                 self._collect(module, f"{name}.{child}".lstrip("."))
-        elif self._flow == "pictures" and isinstance(model, PICTURES):
-            if isinstance(model, Conv2d):
-                self._add_convolution(model, name)
-            elif isinstance(model, BatchNorm2d):
-                found = (model.weight, model.bias)
-                self._parameters += [(each, _halves) for each in found if each is not None]
-                statistics = (model.running_mean, model.running_var)
-                self._buffers += [each for each in statistics if each is not None]
-            elif isinstance(model, GlobalAvgPool2d):
-                self._flow = "averages"
-        elif self._flow == "averages" and isinstance(model, Linear):
-            self._parameters.append((model.weight, _halves))
+        elif flow in ("images", "channels") and isinstance(model, Conv2d):
+            self._add_convolution(model, name)
+        elif flow == "channels" and isinstance(model, BatchNorm2d):
+            self._add_halves(model.weight, model.bias)
+            statistics = (model.running_mean, model.running_var)
+            self._buffers += [each for each in statistics if each is not None]
+        elif flow == "channels" and isinstance(model, (MaxPool2d, AvgPool2d)):
+            _check_pooling(model, name)
+        elif flow == "channels" and isinstance(model, GlobalAvgPool2d):
+            self._flow = "averages"
+        elif flow == "averages" and isinstance(model, Linear):
+            self._add_halves(model.weight)
             self._flow = "features"
-        elif isinstance(model, PICTURES[:2]) or not (
-            self._flow == "features" or isinstance(model, EVERYWHERE)
-        ):
+        elif not isinstance(model, ALIKE) and (flow != "features" or isinstance(model, Conv2d)):
             raise OptionError(
-                f"MirrorSymmetry: {name or 'the model'}: of a {type(model).__name__} for "
-                f"{self._flow} the mirror image is not known"
+                f"MirrorSymmetry: {name or 'the model'}: of a {type(model).__name__} for {flow} "
+                "the mirror image is not known"
             )
 
     def _add_convolution(self, layer: Conv2d, name: str) -> None:
-        first = layer.in_channels == 1
         _, (left, right) = pad_pairs(
             layer.padding, layer.kernel_size, layer.kernel_size, layer.stride, layer.dilation
         )
-        even = layer.out_channels % 2 == 0 and (first or layer.in_channels % 2 == 0)
         plain = layer.stride[1] == 1 and layer.groups == 1 and left == right
-        if not even or not plain:
+        if layer.out_channels % 2 or not plain:
             raise OptionError(
-                f"MirrorSymmetry: {name}: expected a convolution with even numbers of channels, "
+                f"MirrorSymmetry: {name}: expected a convolution with an even number of filters, "
                 f"and neither stride nor groups nor more padding on one side, got {layer}"
             )
-        self._parameters.append((layer.weight, _first_filters if first else _filters))
-        if layer.bias is not None:
-            self._parameters.append((layer.bias, _halves))
+        pairs = _filters_of_images if self._flow == "images" else _filters
+        self._parameters.append((layer.weight, pairs))
+        self._add_halves(layer.bias)
+        self._flow = "channels"
+
+    def _add_halves(self, *parameters: Tensor | None) -> None:
+        self._parameters += [(each, _halves) for each in parameters if each is not None]
 
     def project(self) -> None:
         """Make gradients and running statistics symmetric, by the means of the counterparts."""
@@ -130,6 +138,16 @@ class MirrorSymmetry:
         for buffer in self._buffers:
             buffer.data[...] = _mean(buffer.data, _halves)
             buffer.mark_changed()
+
+
+def _check_pooling(layer: MaxPool2d | AvgPool2d, name: str) -> None:
+    # Windows that leave no gap and do not overlap: from either side they are the same ones.
+    apart = getattr(layer, "dilation", (1, 1))[1]
+    if layer.stride[1] != layer.kernel_size[1] or apart != 1 or layer.padding != (0, 0):
+        raise OptionError(
+            f"MirrorSymmetry: {name}: expected a pooling in windows side by side, without padding, "
+            f"got {layer}"
+        )
 
 
 def _mean(array: Any, pairs: Pairs) -> Any:
@@ -147,8 +165,8 @@ def _halves(array: Any) -> Iterator[tuple[Any, Any]]:
     yield array[:half], array[half:]
 
 
-def _first_filters(array: Any) -> Iterator[tuple[Any, Any]]:
-    # Filters (KH, KW, 1, O) of pictures with one channel, whose mirror image it is itself.
+def _filters_of_images(array: Any) -> Iterator[tuple[Any, Any]]:
+    # Filters (KH, KW, C, O) of channels that are their own counterparts: grey, or colours.
     half = array.shape[3] // 2
     yield array[..., :half], array[:, ::-1, :, half:]
 

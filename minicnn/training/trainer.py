@@ -30,7 +30,7 @@ from minicnn.training.symmetry import MirrorSymmetry
 __all__ = ["Trainer"]
 
 
-def _check_parts(model: Any, optimizer: Any, callbacks: Any) -> None:
+def _check_parts(model: Any, optimizer: Any, callbacks: Any, symmetry: Any) -> None:
     # What would train nothing, or fail much later, is told at once.
     for name, value, kind in (("model", model, Module), ("optimizer", optimizer, Optimizer)):
         if not isinstance(value, kind):
@@ -44,6 +44,12 @@ def _check_parts(model: Any, optimizer: Any, callbacks: Any) -> None:
         )
     if not isinstance(callbacks, Sequence) or not all(isinstance(c, Callback) for c in callbacks):
         raise TypeError("Trainer: callbacks: expected a list of Callback objects")
+    if symmetry is not None and not isinstance(symmetry, MirrorSymmetry):
+        raise TypeError(
+            f"Trainer: symmetry: expected a MirrorSymmetry, got {type(symmetry).__name__}"
+        )
+    if symmetry is not None and symmetry.model is not model:
+        raise OptionError("Trainer: the symmetry is of another model; make it of this one")
 
 
 CHECK_INTERVAL = 16  # batches between two looks for a NaN: each look waits for a GPU
@@ -112,7 +118,7 @@ class Trainer:
                 f"Trainer: {type(schedule).__name__} goes by a metric of the epoch; make it with "
                 "interval='epoch'"
             )
-        _check_parts(model, optimizer, callbacks)
+        _check_parts(model, optimizer, callbacks, symmetry)
         self.model = model
         self.optimizer = optimizer
         self.loss: Loss = cross_entropy if loss is None else loss

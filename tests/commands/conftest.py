@@ -57,6 +57,30 @@ def stopped_after(monkeypatch):
     return context
 
 
+@pytest.fixture
+def batches(monkeypatch):
+    """Return a list that gets the epoch, the images and the labels of each training step."""
+    seen, step = [], train_run.Trainer._step
+
+    def note_and_step(trainer, images, labels):
+        seen.append((trainer.epoch, images.numpy(), labels.numpy()))
+        step(trainer, images, labels)
+
+    monkeypatch.setattr(train_run.Trainer, "_step", note_and_step)
+    return seen
+
+
+@pytest.fixture(scope="session")
+def same_results():
+    """Return a function that compares the results of two runs, bit for bit."""
+
+    def compare(one, other):
+        for name in ("weights.safetensors", "metrics.json", "predictions.csv"):
+            assert (one / name).read_bytes() == (other / name).read_bytes()
+
+    return compare
+
+
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory):
     """Train a tiny network on drawn faces; the folder of the run. Tests leave it as it is."""

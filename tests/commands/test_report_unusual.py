@@ -16,6 +16,7 @@ from minicnn.commands.explaining import Settings, resolve_layers
 from minicnn.commands.run_folder import RunFolder
 from minicnn.commands.trained_run import Part
 from minicnn.data import FaceDataset
+from minicnn.files import hash_of
 from minicnn.io import WeightsMetadata, save_weights
 from minicnn.report.page import Evaluated
 from minicnn.training.history import COLUMNS, History
@@ -81,7 +82,7 @@ def test_a_place_that_cannot_be_written_is_an_error(run, refused, quick, monkeyp
 def test_explanations_that_lack_something_are_left_aside(run, command, quick):
     run.explanations.mkdir()
     found = reporting.Explanations({"methods": {}}, {"faces": np.zeros((1, 2, 2, 1), np.uint8)})
-    found.content["weights_sha256"] = reporting.hash_of(run.weights)
+    found.content["weights_sha256"] = hash_of(run.weights)
     assert not found.complete
     found.save(run.explanations)
     code, out, _ = command("report", run)

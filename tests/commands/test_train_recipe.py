@@ -32,66 +32,54 @@ def run(*words, out):
     return train_fer.main([*FAST, *map(str, words), "--out", str(out)])
 
 
-@pytest.mark.parametrize("batches", [2, 4, 6])  # within the first epoch, at its end, in the tail
+@pytest.mark.parametrize("count", [2, 4, 6])  # within the first epoch, at its end, in the tail
 def test_a_run_with_mixtures_and_a_plain_tail_goes_on_to_the_same_bits(
-    tmp_path, stopped_after, batches
+    tmp_path, stopped_after, same_results, count
 ):
     words = (*RICH, "--epochs", "2")
     assert run(*words, out=tmp_path / "whole") == 0
-    with stopped_after(batches):
+    with stopped_after(count):
         assert run(*words, out=tmp_path / "run") == 130
     assert run("--resume", "--model", "small_cnn", out=tmp_path / "run") == 0
-    for name in ("weights.safetensors", "metrics.json", "predictions.csv"):
-        one, other = ((tmp_path / folder / name).read_bytes() for folder in ("whole", "run"))
-        assert one == other
+    same_results(tmp_path / "whole", tmp_path / "run")
 
 
-def test_the_plain_tail_sees_whole_faces_with_labels_of_one_class(tmp_path, monkeypatch):
-    seen = []
-    step = train_run.Trainer._step
-
-    def watch(self, images, labels):
-        seen.append((self.epoch, labels.ndim))
-        step(self, images, labels)
-
-    monkeypatch.setattr(train_run.Trainer, "_step", watch)
+def test_the_plain_tail_sees_whole_faces_with_labels_of_one_class(tmp_path, batches):
     assert run(*RICH, "--epochs", "3", out=tmp_path / "run") == 0
+    seen = [(epoch, labels.ndim) for epoch, _, labels in batches]
     assert seen == [(0, 2)] * 4 + [(1, 2)] * 4 + [(2, 1)] * 4
 
 
 GROWING = ("--model", "residual_cnn", "--grow-from", "32", "--average", "0.9", "--limit", "16")
 
 
-def test_images_grow_and_the_network_is_evaluated_at_their_full_size(tmp_path, monkeypatch):
-    seen, evaluated = [], []
-    step, forward = train_run.Trainer._step, Network.forward
-
-    def watch(self, images, labels):
-        seen.append((self.epoch, images.shape[1]))
-        step(self, images, labels)
+def test_images_grow_and_the_network_is_evaluated_at_their_full_size(
+    tmp_path, monkeypatch, batches
+):
+    evaluated, forward = [], Network.forward
 
     def watch_network(self, x):
         if not self.training:
             evaluated.append(x.shape[1])
         return forward(self, x)
 
-    monkeypatch.setattr(train_run.Trainer, "_step", watch)
     monkeypatch.setattr(Network, "forward", watch_network)
     assert run(*GROWING, "--epochs", "3", out=tmp_path / "run") == 0
+    seen = [(epoch, images.shape[1]) for epoch, images, _ in batches]
     assert seen == [(0, 32)] * 2 + [(1, 40)] * 2 + [(2, 48)] * 2
     assert set(evaluated) == {48}
 
 
-@pytest.mark.parametrize("batches", [1, 2, 3])  # within the first epoch, at its end, in the second
-def test_a_run_with_growing_images_goes_on_to_the_same_bits(tmp_path, stopped_after, batches):
+@pytest.mark.parametrize("count", [1, 2, 3])  # within the first epoch, at its end, in the second
+def test_a_run_with_growing_images_goes_on_to_the_same_bits(
+    tmp_path, stopped_after, same_results, count
+):
     words = (*GROWING, "--epochs", "2")
     assert run(*words, out=tmp_path / "whole") == 0
-    with stopped_after(batches):
+    with stopped_after(count):
         assert run(*words, out=tmp_path / "run") == 130
     assert run("--resume", "--limit", "16", "--model", "residual_cnn", out=tmp_path / "run") == 0
-    for name in ("weights.safetensors", "metrics.json", "predictions.csv"):
-        one, other = ((tmp_path / folder / name).read_bytes() for folder in ("whole", "run"))
-        assert one == other
+    same_results(tmp_path / "whole", tmp_path / "run")
 
 
 def test_folds_with_mixtures_and_a_plain_tail_go_on_to_the_same_bits(tmp_path, stopped_after):
@@ -232,18 +220,16 @@ def test_views_may_be_asked_for_on_resume(tmp_path):
 MIRRORED = ("--model", "residual_cnn", "--grow-from", "none", "--limit", "16", "--average", "0.9")
 
 
-@pytest.mark.parametrize("batches", [1, 2])  # within the first epoch, at its end
+@pytest.mark.parametrize("count", [1, 2])  # within the first epoch, at its end
 def test_a_symmetric_network_is_one_for_mirror_images_and_goes_on_to_the_same_bits(
-    tmp_path, stopped_after, batches
+    tmp_path, stopped_after, same_results, count
 ):
     words = (*MIRRORED, "--mirror-symmetry", "--epochs", "2")
     assert run(*words, out=tmp_path / "whole") == 0
-    with stopped_after(batches):
+    with stopped_after(count):
         assert run(*words, out=tmp_path / "run") == 130
     assert run("--resume", *MIRRORED, out=tmp_path / "run") == 0
-    for name in ("weights.safetensors", "metrics.json", "predictions.csv"):
-        one, other = ((tmp_path / folder / name).read_bytes() for folder in ("whole", "run"))
-        assert one == other
+    same_results(tmp_path / "whole", tmp_path / "run")
     network = zoo.load(tmp_path / "run" / "weights.safetensors")
     images = np.random.default_rng(0).standard_normal((2, 48, 48, 1)).astype(np.float32)
     found = [network(each).numpy() for each in (images, images[:, :, ::-1].copy())]

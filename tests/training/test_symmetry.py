@@ -139,17 +139,29 @@ def test_the_network_of_the_zoo_can_have_it(rng):
     np.testing.assert_allclose(*both(model, images), rtol=1e-4, atol=1e-6)
 
 
+def test_the_channels_of_images_are_their_own_mirror_images(rng):
+    layers = (Conv2d(4, 6, 3, rng=0), Conv2d(6, 4, 3, rng=1))
+    model = Sequential(*layers, GlobalAvgPool2d(), Linear(4, 2, rng=2))
+    MirrorSymmetry(model)
+    images = rng.standard_normal((3, 8, 8, 4)).astype(np.float32)
+    np.testing.assert_allclose(*both(model, images), rtol=1e-4, atol=1e-6)
+
+
 GLOBAL = (GlobalAvgPool2d(), Linear(4, 2, rng=0))
 
 
 @pytest.mark.parametrize(
     ("layers", "match"),
     [
-        ((Conv2d(1, 4, 3, rng=0), Flatten(), Linear(4, 2, rng=0)), "1: of a Flatten for pictures"),
-        ((Linear(1, 4, rng=0), *GLOBAL), "0: of a Linear for pictures"),
-        ((*GLOBAL, Conv2d(2, 4, 3, rng=0)), "2: of a Conv2d for features"),
-        ((Conv2d(1, 5, 3, rng=0), *GLOBAL), "0: expected a convolution with even"),
-        ((Conv2d(3, 4, 3, rng=0), *GLOBAL), "0: expected a convolution with even"),
+        ((Conv2d(1, 4, 3, rng=0), Flatten(), Linear(4, 2, rng=0)), "1: of a Flatten for channels"),
+        ((Linear(1, 4, rng=0), *GLOBAL), "0: of a Linear for images"),
+        ((BatchNorm2d(2), Conv2d(2, 4, 3, rng=0), *GLOBAL), "0: of a BatchNorm2d for images"),
+        ((Conv2d(1, 4, 3, rng=0), *GLOBAL, Conv2d(2, 4, 3, rng=0)), "3: of a Conv2d for features"),
+        ((Conv2d(1, 5, 3, rng=0), *GLOBAL), "0: expected a convolution with an even"),
+        ((Conv2d(1, 4, 3, rng=0), Conv2d(4, 5, 3, rng=0), *GLOBAL), "1: expected a convolution"),
+        ((Conv2d(1, 4, 3, rng=0), MaxPool2d(3, 2, padding=1), *GLOBAL), "1: expected a pooling"),
+        ((Conv2d(1, 4, 3, rng=0), AvgPool2d(3, 2), *GLOBAL), "side by side"),
+        ((Conv2d(1, 4, 3, rng=0), MaxPool2d(2, dilation=2), *GLOBAL), "side by side"),
         ((Conv2d(1, 4, 3, stride=2, rng=0), *GLOBAL), "neither stride"),
         ((Conv2d(2, 4, 3, groups=2, rng=0), *GLOBAL), "nor groups"),
         ((Conv2d(1, 4, 2, padding="same", rng=0), *GLOBAL), "padding on one side"),

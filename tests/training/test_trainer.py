@@ -9,7 +9,7 @@ import weakref
 import numpy as np
 import pytest
 
-from minicnn import backend
+from minicnn import backend, zoo
 from minicnn.autograd import tensor
 from minicnn.errors import NotANumberError, OptionError
 from minicnn.nn.linear import Linear
@@ -22,6 +22,7 @@ from minicnn.training.callbacks import BestModel, Callback, Checkpoint, EarlySto
 from minicnn.training.evaluation import evaluate, predict, scores_of
 from minicnn.training.history import COLUMNS
 from minicnn.training.interrupt import Interrupted
+from minicnn.training.symmetry import MirrorSymmetry
 from minicnn.training.trainer import Trainer
 
 PLAIN = {"schedule": None, "average": None, "clip_norm": None}
@@ -326,6 +327,11 @@ def test_parts_that_could_not_train_are_refused_at_once():
         Trainer(own, model)
     with pytest.raises(TypeError, match="optimizer: expected a Optimizer, got Linear"):
         Trainer(model, other)
+    network = zoo.build("residual_cnn", widths=(2, 2), blocks=(0, 0), dropout=(0, 0), seed=0)
+    with pytest.raises(TypeError, match="symmetry: expected a MirrorSymmetry, got bool"):
+        Trainer(model, own, symmetry=True)
+    with pytest.raises(OptionError, match="symmetry is of another model"):
+        Trainer(model, own, symmetry=MirrorSymmetry(network))
     for callbacks in (Callback(), [Callback]):
         with pytest.raises(TypeError, match="a list of Callback objects"):
             Trainer(model, own, callbacks=callbacks)

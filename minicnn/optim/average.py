@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from minicnn.kernels import compiled
 from minicnn.optim.checks import fraction, switch
 from minicnn.optim.parameters import tensor_list
 from minicnn.optim.saved import fitting_copy
-from minicnn.optim.workspace import Workspaces
+from minicnn.optim.workspace import Change, Workspaces
 
 __all__ = ["ExponentialMovingAverage"]
 
@@ -102,18 +103,19 @@ class ExponentialMovingAverage:
         decay = self.decay
         if self.warmup:
             decay = min(decay, (1 + self.updates) / (10 + self.updates))
-        for name, parameter in parameters.items():
-            self._approach(self.average[name], parameter.data, 1 - decay)
+        pairs = [(self.average[name], each.data) for name, each in parameters.items()]
         for name, buffer in buffers.items():
             if buffer.dtype.kind == "f":
-                self._approach(self.buffers[name], buffer.data, 1 - decay)
+                pairs.append((self.buffers[name], buffer.data))
             else:
                 self.buffers[name][...] = buffer.data
-
-    def _approach(self, mean: Any, value: Any, share: float) -> None:
-        flats = mean.reshape(-1), value.reshape(-1)
-        loop = _compiled_move(share) if compiled.usable(*flats) else None
-        self._workspaces.change(lambda parts: _move(parts, share), *flats, loop=loop)
+        size = sum(mean.size for mean, _ in pairs)
+        move, changes = partial(_move, share=1 - decay), []
+        for pair in pairs:
+            flats = [each.reshape(-1) for each in pair]
+            loop = _compiled_move(1 - decay) if compiled.usable(*flats, size=size) else None
+            changes.append(Change(flats, move, loop))
+        self._workspaces.change(changes)
 
     @contextmanager
     def average_weights(self) -> Iterator[None]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from typing import Any, ClassVar
 
 from minicnn import backend
@@ -12,7 +13,7 @@ from minicnn.kernels import compiled
 from minicnn.optim.checks import Check, integer
 from minicnn.optim.parameters import refuse_results, tensor_list
 from minicnn.optim.saved import fitting_copy
-from minicnn.optim.workspace import Workspaces
+from minicnn.optim.workspace import Change, Workspaces
 
 __all__ = ["Optimizer", "Parameters", "decayed"]
 
@@ -200,13 +201,41 @@ class Optimizer:
         Raises
         ------
         ShapeError, DTypeError, BackendError
-            A gradient, or what is kept for a parameter, does not fit the parameter.
+            A gradient, or what is kept for a parameter, does not fit the parameter. Nothing was
+            changed.
         """
+        todo = []
         for group, parameter in self._parameters():
             if parameter.grad is not None:
-                self._step_parameter(group, parameter, parameter.grad.data)
+                gradient = parameter.grad.data
+                self._check(group, parameter, gradient)
+                todo.append((group, parameter, gradient))
+        size = sum(gradient.size for *_, gradient in todo)
+        changes, cleanings, copies = [], [], []
+        for group, parameter, gradient in todo:
+            state, data = self._state_of(group, parameter), parameter.data
+            arrays = [state[name] for name in self.array_names(group)]
+            xp = backend.xp(data)
+            # The first is a copy where the parameter is not contiguous.
+            flats = [each.reshape(-1) for each in (data, gradient, *arrays)]
+            if not data.flags.c_contiguous:
+                copies.append((data, flats[0]))
+            state["step"] += 1
+            update = partial(self.update, xp, group, state["step"])
+            compilable = compiled.usable(*flats, size=size)
+            loop = self.compiled_update(group, state["step"]) if compilable else None
+            changes.append(Change(flats, update, loop))
+            if state["step"] % _CLEAN_EVERY == 0 and data.dtype != "float16":
+                clean = partial(_clean, xp, _MARGIN * float(xp.finfo(data.dtype).tiny))
+                cleanings += [Change([each], clean) for each in flats[2:]]
+        self._workspaces.change(changes)
+        self._workspaces.change(cleanings)
+        for data, flat in copies:
+            data[...] = flat.reshape(data.shape)
+        for _, parameter, _ in todo:
+            parameter.mark_changed()
 
-    def _step_parameter(self, group: dict[str, Any], parameter: Tensor, gradient: Any) -> None:
+    def _check(self, group: dict[str, Any], parameter: Tensor, gradient: Any) -> None:
         data = parameter.data
         if gradient.shape != data.shape:
             raise ShapeError(
@@ -218,29 +247,22 @@ class Optimizer:
                 f"{self._name}: a parameter of type {data.dtype} has a gradient of type "
                 f"{gradient.dtype}"
             )
-        state = self._state_of(group, parameter)
-        arrays = [state[name] for name in self.array_names(group)]
+        state = self.state.get(parameter, {})
+        arrays = [state[name] for name in self.array_names(group) if name in state]
         if arrays and arrays[0].dtype != data.dtype:
             raise DTypeError(
                 f"{self._name}: a parameter of type {data.dtype} has a state of type "
                 f"{arrays[0].dtype}; convert the model before the optimiser's first step"
             )
-        xp = self._module(data, gradient, arrays)
-        flat = data.reshape(-1)  # a copy where the parameter is not contiguous
-        state["step"] += 1
-        step = state["step"]
-        flats = [flat, gradient.reshape(-1), *[array.reshape(-1) for array in arrays]]
-        loop = self.compiled_update(group, step) if compiled.usable(*flats) else None
-        self._workspaces.change(
-            lambda parts: self.update(xp, group, step, parts), *flats, loop=loop
-        )
-        if step % _CLEAN_EVERY == 0 and data.dtype != "float16":
-            least = _MARGIN * float(xp.finfo(data.dtype).tiny)
-            for flat_state in flats[2:]:
-                self._workspaces.change(lambda parts: _clean(xp, least, parts), flat_state)
-        if not data.flags.c_contiguous:
-            data[...] = flat.reshape(data.shape)
-        parameter.mark_changed()
+        try:
+            backend.xp(data, gradient, *arrays)
+        except BackendError:
+            held = f", its state on {backend.name_of(arrays[0])}" if arrays else ""
+            raise BackendError(
+                f"{self._name}: a parameter is on {backend.name_of(data)}, its gradient on "
+                f"{backend.name_of(gradient)}{held}; move the model before the optimiser's "
+                "first step"
+            ) from None
 
     def _state_of(self, group: dict[str, Any], parameter: Tensor) -> dict[str, Any]:
         # An option that is switched on later (momentum) brings arrays that are not there yet.
@@ -251,17 +273,6 @@ class Optimizer:
                 value = self.start_value(name, group)
                 state[name] = backend.xp(data).full(data.shape, value, dtype=data.dtype)
         return state
-
-    def _module(self, data: Any, gradient: Any, arrays: list[Any]) -> Any:
-        try:
-            return backend.xp(data, gradient, *arrays)
-        except BackendError:
-            state = f", its state on {backend.name_of(arrays[0])}" if arrays else ""
-            raise BackendError(
-                f"{self._name}: a parameter is on {backend.name_of(data)}, its gradient on "
-                f"{backend.name_of(gradient)}{state}; move the model before the optimiser's "
-                "first step"
-            ) from None
 
     # -- saving ----------------------------------------------------------------------------------
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Any
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
 
 from minicnn import backend
 from minicnn.kernels.threads import parallel, split
 
-__all__ = ["Workspace", "Workspaces"]
+__all__ = ["Change", "Workspace", "Workspaces"]
 
-_PARALLEL = 1 << 16  # elements of an array from which on a second thread gains
+_PARALLEL = 1 << 16  # elements in all from which on a second thread gains
 
 # Bytes of one array in a part. On a CPU some five arrays should fit in a core's cache: a step of
 # Adam on 15 M float32 parameters took 47 ms with parts of 2**17 or 2**18 bytes, 60 ms with 2**15
@@ -56,39 +57,41 @@ class Workspace:
         return buffers[0][:length], buffers[1][:length]
 
 
+class Change(NamedTuple):
+    """A change of flat arrays in place, element by element."""
+
+    arrays: Sequence[Any]  # of shape (K,), of one backend and element type
+    update: Callable[[Iterator[tuple[Any, ...]]], None]  # takes what Workspace.parts yields
+    loop: Callable[..., None] | None = None  # in the place of update: takes the whole arrays
+
+
 class Workspaces:
-    """A workspace for each thread, so that on a CPU each can change its share of big arrays."""
+    """A workspace for each thread, so that on a CPU each can make its share of changes."""
 
     def __init__(self) -> None:
         self._own: dict[int, Workspace] = {}
 
-    def change(
-        self,
-        update: Callable[[Iterator[tuple[Any, ...]]], None],
-        *arrays: Any,
-        loop: Callable[..., None] | None = None,
-    ) -> None:
-        """Change arrays in place, element by element; the shares have no influence on the numbers.
+    def change(self, changes: Sequence[Change]) -> None:
+        """Make changes of arrays that have nothing in common.
 
-        Parameters
-        ----------
-        update : callable
-            Takes what :meth:`Workspace.parts` yields of a share.
-        *arrays : arrays of shape (K,)
-            All of one backend and element type.
-        loop : callable, optional
-            Takes the place of `update`: is called with a share's whole arrays.
+        All of them together are shared out: a thread takes long to begin, measured by what most
+        parameters need. The shares have no influence on the numbers.
         """
+        ends = list(itertools.accumulate(each.arrays[0].size for each in changes))
 
         def compute(numbered: tuple[int, slice]) -> None:
             number, share = numbered
-            own = [array[share] for array in arrays]
-            if loop is not None:
-                loop(*own)
-            else:
-                update(self._own.setdefault(number, Workspace()).parts(*own))
+            for change, end in zip(changes, ends, strict=True):
+                first = end - change.arrays[0].size
+                own = slice(max(share.start - first, 0), min(share.stop, end) - first)
+                if own.start < own.stop:
+                    arrays = [array[own] for array in change.arrays]
+                    if change.loop is not None:
+                        change.loop(*arrays)
+                    else:
+                        change.update(self._own.setdefault(number, Workspace()).parts(*arrays))
 
-        size = arrays[0].size
-        on_cpu = backend.name_of(arrays[0]) == "numpy"
-        shares = split(size, None if on_cpu and size > _PARALLEL else 1) if size else []
+        total = ends[-1] if ends else 0
+        on_cpu = all(backend.name_of(each.arrays[0]) == "numpy" for each in changes)
+        shares = split(total, None if on_cpu and total > _PARALLEL else 1) if total else []
         parallel(compute, list(enumerate(shares)))

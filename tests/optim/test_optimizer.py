@@ -22,6 +22,8 @@ from minicnn.errors import (
     OptionError,
     ShapeError,
 )
+from minicnn.kernels import compiled, threads
+from minicnn.optim import workspace
 from minicnn.optim.adadelta import Adadelta
 from minicnn.optim.adagrad import Adagrad
 from minicnn.optim.adam import Adam, AdamW
@@ -370,6 +372,38 @@ def test_parameter_moved_after_the_first_step_is_refused() -> None:
     w.grad = Tensor(np.ones(3))
     with pytest.raises(BackendError, match="on numpy, its gradient on numpy, its state on cupy"):
         optimizer.step()
+
+
+def test_refused_step_changes_nothing() -> None:
+    first, second = parameters = [parameter(3), parameter(2)]
+    optimizer = Adam(parameters)
+    walk(optimizer)
+    before, kept = first.numpy().copy(), optimizer.state_dict()
+    first.grad, second.grad = parameter(3), parameter(1)
+    with pytest.raises(ShapeError, match=r"shape \(2,\) has a gradient of shape \(1,\)"):
+        optimizer.step()
+    np.testing.assert_array_equal(first.numpy(), before)
+    assert optimizer.state_dict()["settings"] == kept["settings"]
+
+
+@pytest.mark.parametrize("least", [0, 2**20], ids=["compiled", "in-numpy"])
+@each_optimizer
+def test_parameters_that_are_shared_out_between_threads_step_as_each_alone(
+    make: Make, least: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compiled, "LEAST", least)
+    monkeypatch.setattr(threads, "thread_count", lambda: 4)
+    shapes: list[tuple[int, ...]] = [(7,), (3, 5), (), (1,), (0, 2), (20,)]
+    together, alone = ([parameter(*each, dtype="float32") for each in shapes] for _ in range(2))
+    monkeypatch.setattr(workspace, "_PARALLEL", 0)
+    walk(make(together))
+    for number, each in enumerate(alone):
+        optimizer = make([each])
+        for step in range(3):
+            give_gradients([minicnn.tensor(0.0)] * number + [each], step)
+            optimizer.step()
+    for one, other in zip(together, alone, strict=True):
+        np.testing.assert_array_equal(one.numpy(), other.numpy())
 
 
 # -- the saved state -----------------------------------------------------------------------------

@@ -45,10 +45,18 @@ def compile_seconds() -> float:
     return jit.seconds() if jit else 0.0
 
 
-def usable(*arrays: Any) -> bool:
-    """Tell whether compiled code serves these arrays: float32, on a CPU, the first of them big."""
+def usable(*arrays: Any, size: int | None = None) -> bool:
+    """Tell whether compiled code serves these arrays: float32, on a CPU, and big.
+
+    Parameters
+    ----------
+    *arrays : arrays
+    size : int, optional
+        How many numbers are gone through, with these and other arrays; by default those of the
+        first array.
+    """
     return (
-        arrays[0].size >= LEAST
+        (arrays[0].size if size is None else size) >= LEAST
         and all(type(array) is np.ndarray and array.dtype == np.float32 for array in arrays)
         and enabled()
     )

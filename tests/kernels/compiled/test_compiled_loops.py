@@ -159,6 +159,7 @@ def test_compiled_code_serves_big_float32_arrays_only(monkeypatch):
     assert compiled.usable(big)
     assert compiled.usable(big, np.zeros(3, np.float32))
     assert not compiled.usable(big[1:])
+    assert compiled.usable(big[1:], size=compiled.LEAST)
     assert not compiled.usable(big.astype(np.float64))
     assert not compiled.usable(big, np.zeros(3))
 

@@ -9,6 +9,7 @@ from typing import Any
 from minicnn import backend, zoo
 from minicnn.commands.arguments import Parser, or_none, path, real, whole
 from minicnn.commands.train_options import (
+    ADAPT_FROM,
     AUGMENTATIONS,
     CLASS_WEIGHTS,
     DEFAULTS_OF_MODEL,
@@ -268,6 +269,14 @@ def _add_training_options(add: Callable[..., None]) -> None:
         metavar="F",
         help="share of the teacher in what is learned; the rest are the labels "
         f"({Options.distillation})",
+    )
+    add(
+        "--self-adaptive",
+        type=or_none(FROM_0_TO_1),
+        metavar="M",
+        help="what is learned of a face moves from its label to what the network says of it: from "
+        f"{100 * ADAPT_FROM:.0f}%% of the epochs on, M of it stays each time; "
+        f"or none{_defaults('self_adaptive')}",
     )
     add(
         "--class-weights",

@@ -211,9 +211,11 @@ def training_loader(
 ) -> DataLoader:
     """Return the loader of the training images: shuffled, and augmented as the options say.
 
-    It gives the labels, or other targets (N, K) where there are some.
+    It gives the labels, or what is given instead: targets (N, K), or rows (N,), whose faces cannot
+    be mixed.
     """
     count = len(dataset)
+    rows = targets is not None and targets.ndim == 1
     return DataLoader(
         dataset.images,
         dataset.require_labels() if targets is None else targets,
@@ -225,7 +227,7 @@ def training_loader(
         # Batch norm cannot work with a batch of one image.
         drop_last=count % options.batch_size == 1 and count > options.batch_size,
         prefetch=2 if options.prefetch else 0,
-        num_classes=len(dataset.class_names),
+        num_classes=None if rows else len(dataset.class_names),
     )
 
 

@@ -37,6 +37,8 @@ LEARNING_RATES = {
 # Networks with layers that no batch normalisation follows diverge, or stand still, at rates that
 # suit the others.
 SLOWLY = ("deep_vgg", "wide_cnn", "plain_dnn", "vgg16_bn", "deep_dnn")
+# The share of its epochs after which a run with --self-adaptive begins to adapt its targets.
+ADAPT_FROM = 0.3
 # Networks that end in a global average, and so take images of any size.
 OF_ANY_SIZE = ("residual_cnn",)
 # What is done unless it is named, and is not the default below. The network that was made for this
@@ -92,6 +94,7 @@ class Options:
     label_smoothing: float = 0.0
     teacher: list[str] | None = None
     distillation: float = 0.7
+    self_adaptive: float | None = None
     class_weights: str = "none"
     clip_norm: float | None = 1.0  # some networks lose what they learned to one large gradient
     average: float | None = None
@@ -116,6 +119,7 @@ BEFORE: dict[str, Any] = {
     "class_weights": "none",
     "teacher": None,
     "distillation": 0.7,
+    "self_adaptive": None,
     "mirror_symmetry": False,
 }
 
@@ -177,6 +181,10 @@ def merge(given: dict[str, Any], stored: dict[str, Any] | None = None) -> Option
         raise OptionError(
             "--grow-from: not with --normalize pixel, which has a mean for each pixel of the full "
             "size; choose image, global or none"
+        )
+    if options.self_adaptive is not None and (options.mixup or options.cutmix):
+        raise OptionError(
+            "--self-adaptive: not with --mixup or --cutmix; a target is that of one image"
         )
     if options.tta and options.folds is not None:
         raise OptionError(

@@ -12,6 +12,7 @@ from minicnn import optim, zoo
 from minicnn.commands.run_folder import RunFolder
 from minicnn.commands.train_data import Faces, evaluation_loader, training_loader
 from minicnn.commands.train_options import BEFORE, MAY_CHANGE, Options
+from minicnn.commands.train_targets import make_targets
 from minicnn.commands.train_teacher import Teacher
 from minicnn.data.balance import class_weights
 from minicnn.data.face_dataset import UNLABELLED, FaceDataset
@@ -31,6 +32,7 @@ from minicnn.training.evaluation import predict, scores_of
 from minicnn.training.history import COLUMNS, History
 from minicnn.training.metrics import Scores
 from minicnn.training.progress import Progress
+from minicnn.training.self_adaptive import SelfAdaptiveTargets
 from minicnn.training.symmetry import MirrorSymmetry
 from minicnn.training.trainer import Trainer
 from minicnn.zoo.network import Network
@@ -131,8 +133,9 @@ def train_faces(
     """
     train, validation = faces.train, faces.require_validation()
     normalization = make_normalization(options.normalize).fit(train.images)
-    targets = None if teacher is None else teacher.targets(train, options)
-    loader = training_loader(train, options, normalization, Streams(seed)["shuffling"], targets)
+    targets, adaptive = make_targets(train, options, teacher)
+    learned = targets if adaptive is None else np.arange(len(train))
+    loader = training_loader(train, options, normalization, Streams(seed)["shuffling"], learned)
     model = zoo.build(
         options.model,
         num_classes=len(train.class_names),
@@ -156,9 +159,9 @@ def train_faces(
         callbacks.append(EarlyStopping(options.patience))
     if not quiet:
         callbacks.append(Progress())
-    # A teacher's targets have labels in them that are smoothed already.
-    loss = make_loss(train, options, options.label_smoothing if teacher is None else 0.0)
-    trainer = make_trainer(model, options, callbacks, len(loader), loss)
+    # Labels in targets are smoothed already.
+    loss = make_loss(train, options, options.label_smoothing if targets is None else 0.0)
+    trainer = make_trainer(model, options, callbacks, len(loader), loss, adaptive)
     trainer.fit(
         loader,
         evaluation_loader(validation, options, normalization),
@@ -198,6 +201,7 @@ def make_trainer(
     callbacks: Iterable[Callback],
     batches: int,
     loss: CrossEntropyLoss,
+    targets: SelfAdaptiveTargets | None = None,
 ) -> Trainer:
     """Return the trainer that the options describe, for epochs of so many batches."""
     settings: dict[str, Any] = {"lr": options.learning_rate, "weight_decay": options.weight_decay}
@@ -229,6 +233,7 @@ def make_trainer(
         clip_norm=options.clip_norm,
         average=average,
         symmetry=symmetry,
+        targets=targets,
     )
 
 

@@ -10,6 +10,7 @@ from minicnn.training.history import History
 from minicnn.training.interrupt import Interrupted, StopRequest, stop_requests, terminable
 from minicnn.training.metrics import Metrics, Scores
 from minicnn.training.progress import Progress, epoch_line
+from minicnn.training.self_adaptive import SelfAdaptiveTargets
 from minicnn.training.symmetry import MirrorSymmetry
 from minicnn.training.trainer import Trainer
 
@@ -29,6 +30,7 @@ __all__ = [
     "MirrorSymmetry",
     "Progress",
     "Scores",
+    "SelfAdaptiveTargets",
     "StopRequest",
     "Trainer",
     "Views",

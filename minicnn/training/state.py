@@ -40,6 +40,7 @@ def snapshot(trainer: Trainer) -> dict[str, Any]:
         "optimizer": trainer.optimizer.state_dict(),
         "schedule": None if trainer.schedule is None else trainer.schedule.state(),
         "average": None if trainer.average is None else trainer.average.state(),
+        "targets": None if trainer.targets is None else trainer.targets.state(),
         "loader": trainer.train_loader.state(),
         "callbacks": [
             [type(each).__name__, state] for each in trainer.callbacks if (state := each.state())
@@ -68,7 +69,9 @@ def restore(trainer: Trainer, state: dict[str, Any]) -> None:
 
 
 def _restore(trainer: Trainer, state: dict[str, Any]) -> None:
-    for name, phrase in (("schedule", "a schedule"), ("average", "an average")):
+    state = {"targets": None, **state}  # there were none of them once
+    parts = (("schedule", "a schedule"), ("average", "an average"), ("targets", "own targets"))
+    for name, phrase in parts:
         if (state[name] is None) != (getattr(trainer, name) is None):
             where = "this run" if state[name] is None else "the checkpoint"
             raise CheckpointError(
@@ -88,6 +91,8 @@ def _restore(trainer: Trainer, state: dict[str, Any]) -> None:
         trainer.schedule.load_state(state["schedule"])
     if trainer.average is not None:
         trainer.average.load_state(state["average"])
+    if trainer.targets is not None:
+        trainer.targets.load_state(state["targets"])
     trainer.train_loader.load_state(state["loader"])
     _restore_callbacks(trainer, state["callbacks"])
     trainer.history = History(state["history"])

@@ -24,13 +24,14 @@ from minicnn.training.evaluation import Loss, evaluate
 from minicnn.training.history import History
 from minicnn.training.interrupt import Interrupted, StopRequest, stop_requests
 from minicnn.training.metrics import Metrics, Scores
+from minicnn.training.self_adaptive import SelfAdaptiveTargets
 from minicnn.training.state import restore
 from minicnn.training.symmetry import MirrorSymmetry
 
 __all__ = ["Trainer"]
 
 
-def _check_parts(model: Any, optimizer: Any, callbacks: Any, symmetry: Any) -> None:
+def _check_parts(model: Any, optimizer: Any, callbacks: Any, symmetry: Any, targets: Any) -> None:
     # What would train nothing, or fail much later, is told at once.
     for name, value, kind in (("model", model, Module), ("optimizer", optimizer, Optimizer)):
         if not isinstance(value, kind):
@@ -50,6 +51,10 @@ def _check_parts(model: Any, optimizer: Any, callbacks: Any, symmetry: Any) -> N
         )
     if symmetry is not None and symmetry.model is not model:
         raise OptionError("Trainer: the symmetry is of another model; make it of this one")
+    if targets is not None and not isinstance(targets, SelfAdaptiveTargets):
+        raise TypeError(
+            f"Trainer: targets: expected SelfAdaptiveTargets, got {type(targets).__name__}"
+        )
 
 
 CHECK_INTERVAL = 16  # batches between two looks for a NaN: each look waits for a GPU
@@ -78,6 +83,8 @@ class Trainer:
         Updated after each step. The validation then uses the average's weights.
     symmetry : MirrorSymmetry, optional
         Of the model; kept in each step.
+    targets : SelfAdaptiveTargets, optional
+        Of the training images, whose loader must give their rows in the place of labels.
 
     Attributes
     ----------
@@ -112,13 +119,14 @@ class Trainer:
         clip_norm: float | None = None,
         average: ExponentialMovingAverage | None = None,
         symmetry: MirrorSymmetry | None = None,
+        targets: SelfAdaptiveTargets | None = None,
     ) -> None:
         if schedule is not None and schedule.needs_metric and schedule.interval != "epoch":
             raise OptionError(
                 f"Trainer: {type(schedule).__name__} goes by a metric of the epoch; make it with "
                 "interval='epoch'"
             )
-        _check_parts(model, optimizer, callbacks, symmetry)
+        _check_parts(model, optimizer, callbacks, symmetry, targets)
         self.model = model
         self.optimizer = optimizer
         self.loss: Loss = cross_entropy if loss is None else loss
@@ -128,6 +136,7 @@ class Trainer:
         self.clip_norm = clip_norm
         self.average = average
         self.symmetry = symmetry
+        self.targets = targets
         self.history = History()
         self.epoch = 0
         self.epochs = 0
@@ -251,8 +260,11 @@ class Trainer:
 
     def _step(self, images: Tensor, labels: Tensor) -> None:
         self.optimizer.zero_grad()  # before the forward pass, which can use the memory
+        rows, targets = labels, labels
+        if self.targets is not None:
+            targets, labels = self.targets.of(rows)
         logits = self.model(images)
-        loss = self.loss(logits, labels)
+        loss = self.loss(logits, targets)
         loss.backward()
         if self.symmetry is not None:
             self.symmetry.project()
@@ -264,6 +276,8 @@ class Trainer:
             self.average.update()
         if self.schedule is not None and self.schedule.interval == "batch":
             self.schedule.step()
+        if self.targets is not None:
+            self.targets.adapt(rows, logits, self.epoch)
         self.metrics.update(logits, labels, loss)
         self._unchecked.append(loss.data)
 

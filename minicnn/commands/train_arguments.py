@@ -22,6 +22,7 @@ from minicnn.commands.train_options import (
     Request,
     command,
     completed,
+    word,
 )
 from minicnn.errors import OptionError
 
@@ -118,20 +119,14 @@ def add_options(parser: Parser, *, omit: Collection[str] = ()) -> None:
 def _defaults(name: str) -> str:
     # In brackets: that of most networks, and those of the networks that have recipes.
     own = [
-        f"{model} {_word(defaults[name])}"
+        f"{model} {word(defaults[name])}"
         for model, defaults in DEFAULTS_OF_MODEL.items()
         if name in defaults
     ]
-    text = ", ".join([_word(getattr(Options, name)), *own])
+    text = ", ".join([word(getattr(Options, name)), *own])
     if name in WITH_DRAWN_FACES:
-        text += f"; with drawn faces {_word(WITH_DRAWN_FACES[name])}"
+        text += f"; with drawn faces {word(WITH_DRAWN_FACES[name])}"
     return f" ({text})"
-
-
-def _word(value: Any) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return "none" if value is None else str(value)
 
 
 def _adder(parser: Parser, title: str, omit: Collection[str]) -> Callable[..., None]:

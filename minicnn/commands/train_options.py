@@ -9,7 +9,7 @@ from minicnn import backend
 from minicnn.data.augment import Augmentation
 from minicnn.errors import OptionError
 
-__all__ = ["Options", "Request", "command", "completed", "flag", "merge", "words_of"]
+__all__ = ["Options", "Request", "command", "completed", "flag", "merge", "word", "words_of"]
 
 NORMALIZATIONS = ("pixel", "image", "global", "none")
 AUGMENTATIONS = {
@@ -206,8 +206,9 @@ def _complete(given: dict[str, Any], stored: dict[str, Any] | None) -> Options:
         for name, value in given.items():
             if name not in MAY_CHANGE and value != getattr(options, name):
                 raise OptionError(
-                    f"{flag(name)} {value}: the run was begun with {getattr(options, name)}; "
-                    "resume it without this option, or choose another --out"
+                    f"{flag(name)} {word(value)}: the run was begun with "
+                    f"{word(getattr(options, name))}; resume it without this option, or choose "
+                    "another --out"
                 )
         if given.get("epochs", options.epochs) < options.epochs:
             raise OptionError(
@@ -260,3 +261,10 @@ def words_of(name: str, value: Any) -> list[str]:
 def flag(name: str) -> str:
     """Return how an option is called on the command line."""
     return "--no-prefetch" if name == "prefetch" else "--" + name.replace("_", "-")
+
+
+def word(value: Any) -> str:
+    """Return the value of an option as messages say it."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "none" if value is None else str(value)

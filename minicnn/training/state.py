@@ -70,7 +70,11 @@ def restore(trainer: Trainer, state: dict[str, Any]) -> None:
 
 def _restore(trainer: Trainer, state: dict[str, Any]) -> None:
     state = {"targets": None, **state}  # there were none of them once
-    parts = (("schedule", "a schedule"), ("average", "an average"), ("targets", "own targets"))
+    parts = (
+        ("schedule", "a schedule"),
+        ("average", "an average"),
+        ("targets", "targets of its own"),
+    )
     for name, phrase in parts:
         if (state[name] is None) != (getattr(trainer, name) is None):
             where = "this run" if state[name] is None else "the checkpoint"

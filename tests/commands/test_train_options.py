@@ -163,9 +163,9 @@ def test_a_resumed_run_takes_its_options_from_the_stored_one():
         ({"augment": "none"}, "--augment none: the run was begun with flip"),
         ({"epochs": 2}, "longer, not shorter"),
         ({"mixup": 0.2}, "--mixup 0.2: the run was begun with 0.0"),
-        ({"decay_all": True}, "--decay-all True: the run was begun with False"),
+        ({"decay_all": True}, "--decay-all yes: the run was begun with no"),
         ({"plain_tail": 1}, "--plain-tail 1: the run was begun with 0"),
-        ({"grow_from": 32}, "--grow-from 32: the run was begun with None"),
+        ({"grow_from": 32}, "--grow-from 32: the run was begun with none"),
     ],
 )
 def test_what_would_make_it_another_run_is_refused_with_both_values(given, message):

@@ -332,6 +332,8 @@ def test_parts_that_could_not_train_are_refused_at_once():
         Trainer(model, own, symmetry=True)
     with pytest.raises(OptionError, match="symmetry is of another model"):
         Trainer(model, own, symmetry=MirrorSymmetry(network))
+    with pytest.raises(TypeError, match="targets: expected SelfAdaptiveTargets, got ndarray"):
+        Trainer(model, own, targets=np.eye(2))
     for callbacks in (Callback(), [Callback]):
         with pytest.raises(TypeError, match="a list of Callback objects"):
             Trainer(model, own, callbacks=callbacks)

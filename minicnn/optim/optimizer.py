@@ -249,11 +249,17 @@ class Optimizer:
             )
         state = self.state.get(parameter, {})
         arrays = [state[name] for name in self.array_names(group) if name in state]
-        if arrays and arrays[0].dtype != data.dtype:
-            raise DTypeError(
-                f"{self._name}: a parameter of type {data.dtype} has a state of type "
-                f"{arrays[0].dtype}; convert the model before the optimiser's first step"
-            )
+        for array in arrays:
+            if array.shape != data.shape:
+                raise ShapeError(
+                    f"{self._name}: a parameter of shape {data.shape} has a state of shape "
+                    f"{array.shape}; make the optimiser after the model is complete"
+                )
+            if array.dtype != data.dtype:
+                raise DTypeError(
+                    f"{self._name}: a parameter of type {data.dtype} has a state of type "
+                    f"{array.dtype}; convert the model before the optimiser's first step"
+                )
         try:
             backend.xp(data, gradient, *arrays)
         except BackendError:

@@ -11,8 +11,10 @@ import numpy as np
 
 from minicnn import backend as backends
 from minicnn.autograd import Tensor, no_grad
-from minicnn.errors import CheckpointError, OptionError, ShapeError
+from minicnn.errors import OptionError, ShapeError
+from minicnn.nn.options import number, positive
 from minicnn.ops.softmax import softmax
+from minicnn.optim.saved import fitting_copy
 
 __all__ = ["SelfAdaptiveTargets"]
 
@@ -46,15 +48,16 @@ class SelfAdaptiveTargets:
     Raises
     ------
     ShapeError
-        Targets and labels are not as described, or not of the same images.
+        Targets and labels are not as described, or not of the same images and classes.
     OptionError
         The momentum or the start is out of range.
 
     Notes
     -----
     The loader of the training must give each image's row in the place of its label:
-    ``DataLoader(images, np.arange(len(images)), ...)``, and cannot mix images. The paper also
-    weights each image by its target's largest value, which is left out here.
+    ``DataLoader(images, np.arange(len(images)), ...)``, and cannot mix images. In the paper
+    the loss is that of the target just moved, and is weighted by its largest value; here it is that
+    of the target before, unweighted.
 
     Examples
     --------
@@ -77,17 +80,31 @@ class SelfAdaptiveTargets:
                 "SelfAdaptiveTargets: expected targets of shape (N, K) and N integer labels, got "
                 f"{targets.shape} and {labels.dtype} {labels.shape}"
             )
-        if not 0 <= momentum <= 1:
-            raise OptionError(f"SelfAdaptiveTargets: momentum: expected 0 to 1, got {momentum!r}")
-        if isinstance(start, bool) or not isinstance(start, int) or start < 0:
-            raise OptionError(
-                f"SelfAdaptiveTargets: start: expected an integer of 0 or more, got {start!r}"
+        if len(labels) and not 0 <= labels.min() <= labels.max() < targets.shape[1]:
+            raise ShapeError(
+                f"SelfAdaptiveTargets: labels go from {labels.min()} to {labels.max()}, the "
+                f"targets are of {targets.shape[1]} classes"
             )
         name = (backends.current() if backend is None else backends.choose(backend)).name
         self.targets = backends.asarray(targets.copy(), name)
         self._labels = backends.asarray(labels.astype(np.int64), name)
-        self.momentum = momentum
-        self.start = start
+        self.momentum = number(momentum, "SelfAdaptiveTargets: momentum", 0, 1)
+        self.start = positive(start, "SelfAdaptiveTargets: start", least=0)
+
+    def check(self, loader: Any) -> None:
+        """Refuse a loader that gives something else than the images' rows, as far as it can tell.
+
+        Raises
+        ------
+        OptionError
+            It has ``labels``, and they are not 0 to N - 1.
+        """
+        labels = getattr(loader, "labels", None)
+        if labels is not None and not np.array_equal(labels, np.arange(len(self.targets))):
+            raise OptionError(
+                "SelfAdaptiveTargets: the training loader must give the images' rows in the place "
+                "of labels: DataLoader(images, np.arange(len(images)), ...)"
+            )
 
     def of(self, rows: Tensor) -> tuple[Tensor, Tensor]:
         """Return the targets (B, K) and the labels (B,) of a batch.
@@ -99,13 +116,16 @@ class SelfAdaptiveTargets:
         Raises
         ------
         OptionError
-            These are no rows of the targets.
+            These are no numbers of rows.
+        BackendError
+            They are on another backend than the targets.
         """
         if rows.ndim != 1 or rows.dtype.kind not in "ui":
             raise OptionError(
                 "SelfAdaptiveTargets: the loader must give the images' rows in the place of "
                 f"labels, got {rows.dtype} of shape {rows.shape}"
             )
+        backends.xp(self.targets, rows.data)
         return Tensor(self.targets[rows.data]), Tensor(self._labels[rows.data])
 
     def adapt(self, rows: Tensor, logits: Tensor, epoch: int) -> None:
@@ -128,20 +148,17 @@ class SelfAdaptiveTargets:
 
     def state(self) -> dict[str, Any]:
         """Return what a resumed run needs."""
-        return {"targets": self.targets}
+        return {"targets": self.targets, "start": self.start}
 
     def load_state(self, state: dict[str, Any]) -> None:
-        """Continue where :meth:`state` was taken.
+        """Continue where :meth:`state` was taken, with its start.
 
         Raises
         ------
         CheckpointError
             It is of another number of images or classes.
         """
-        targets = state["targets"]
-        if targets.shape != self.targets.shape:
-            raise CheckpointError(
-                f"checkpoint: it has targets of shape {targets.shape}, this run "
-                f"{self.targets.shape}; resume with the same data"
-            )
-        self.targets = backends.asarray(targets, backends.name_of(self.targets))
+        self.targets = fitting_copy(
+            "SelfAdaptiveTargets", "targets", state["targets"], self.targets
+        )
+        self.start = state["start"]

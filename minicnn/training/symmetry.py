@@ -34,9 +34,9 @@ class MirrorSymmetry:
     of what the other one is of the image itself. For that each filter of the second half is the
     mirror image of one in the first half, with the halves of its input exchanged; biases and norms
     are alike in both; and what comes after the global average adds them up. A filter is so learned
-    once for both sides, from twice as many examples, and costs what it did. This is group
-    convolution (Cohen and Welling, 2016) for the group of reflections, by weights that are tied in
-    an ordinary network.
+    once for both sides, from twice as many examples; only the step takes a little longer. This is
+    group convolution (Cohen and Welling, 2016) for the group of reflections, by weights that are
+    tied in an ordinary network.
 
     Parameters
     ----------
@@ -63,7 +63,8 @@ class MirrorSymmetry:
     leave symmetric weights symmetric; and the running statistics. Dropout, and the statistics of a
     batch, treat both halves as different channels in training.
 
-    The symmetry ends at a pooling of an odd width, whose last column has no counterpart.
+    The symmetry ends at a pooling of a width that its window does not divide: the last columns have
+    no counterparts.
 
     Examples
     --------
@@ -90,7 +91,7 @@ class MirrorSymmetry:
 
     def _collect(self, model: Module, name: str) -> None:
         flow = self._flow
-        if isinstance(model, (Sequential, Residual)):
+        if isinstance(model, Sequential) or (isinstance(model, Residual) and flow == "channels"):
             for child, module in model.named_children():
                 self._collect(module, f"{name}.{child}".lstrip("."))
         elif flow in ("images", "channels") and isinstance(model, Conv2d):

@@ -200,6 +200,8 @@ class Trainer:
             raise OptionError(
                 "Trainer: the training loader must be a DataLoader, or a list, of one batch or more"
             )
+        if self.targets is not None:
+            self.targets.check(train_loader)
         self.train_loader, self.validation_loader = train_loader, validation_loader
         self.epochs = epochs
         self.stop_reason = None

@@ -382,8 +382,15 @@ def test_refused_step_changes_nothing() -> None:
     first.grad, second.grad = parameter(3), parameter(1)
     with pytest.raises(ShapeError, match=r"shape \(2,\) has a gradient of shape \(1,\)"):
         optimizer.step()
+    second.data, second.grad = parameter(4).data, parameter(4)
+    with pytest.raises(ShapeError, match=r"shape \(4,\) has a state of shape \(2,\)"):
+        optimizer.step()
     np.testing.assert_array_equal(first.numpy(), before)
     assert optimizer.state_dict()["settings"] == kept["settings"]
+    for name, array in optimizer.state_dict()["arrays"].items():
+        np.testing.assert_array_equal(
+            backend.to_numpy(array), backend.to_numpy(kept["arrays"][name])
+        )
 
 
 @pytest.mark.parametrize("least", [0, 2**20], ids=["compiled", "in-numpy"])

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from minicnn import backend
-from minicnn.autograd import tensor
-from minicnn.errors import CheckpointError, OptionError, ShapeError
+from minicnn.autograd import Tensor, tensor
+from minicnn.errors import BackendError, CheckpointError, OptionError, ShapeError
 from minicnn.training.callbacks import Callback, Checkpoint
 from minicnn.training.checkpoint import read_checkpoint
 from minicnn.training.interrupt import Interrupted
@@ -60,8 +60,10 @@ def test_what_was_given_is_not_changed():
         ({"targets": FIRST[0]}, r"targets of shape \(N, K\)"),
         ({"labels": LABELS[:3]}, "N integer labels"),
         ({"labels": LABELS.astype(float)}, "N integer labels, got .* float64"),
-        ({"momentum": 1.1}, "momentum: expected 0 to 1, got 1.1"),
+        ({"momentum": 1.1}, "momentum: expected a number from 0 to 1, got 1.1"),
         ({"momentum": float("nan")}, "momentum"),
+        ({"momentum": "0.9"}, "momentum"),
+        ({"labels": np.array([0, 1, 3, 0])}, "labels go from 0 to 3, the targets are of 3 classes"),
         ({"start": -1}, "start: expected an integer of 0 or more, got -1"),
         ({"start": 2.0}, "start"),
     ],
@@ -122,7 +124,7 @@ def test_until_they_adapt_the_training_is_that_by_labels(make_run):
 def test_the_loss_is_that_of_the_targets_and_the_accuracy_that_of_the_labels(make_run):
     run = given_rows(make_run(), momentum=1.0)
     wrong = np.roll(host(run.trainer.targets.targets), 1, axis=1)
-    run.trainer.targets.load_state({"targets": wrong})
+    run.trainer.targets.load_state({"targets": wrong, "start": 0})
     history = run.fit(4)
     assert history[-1]["train_loss"] < 0.8 * history[0]["train_loss"]
     assert history[-1]["train_accuracy"] < 0.2
@@ -158,16 +160,44 @@ def test_a_checkpoint_with_other_targets_or_none_is_refused(make_run, tmp_path):
     with pytest.raises(CheckpointError, match="only the checkpoint has targets of its own"):
         make_run().fit(2, resume=path)
     run = given_rows(make_run())
-    run.trainer.targets = SelfAdaptiveTargets(FIRST, LABELS)
-    with pytest.raises(CheckpointError, match=r"it has targets of shape \(22, 3\), this run"):
+    run.trainer.targets = SelfAdaptiveTargets(np.full((22, 2), 0.5), np.zeros(22, np.int64))
+    with pytest.raises(CheckpointError, match=r"'targets' is float32 of shape \(22, 3\)"):
         run.fit(2, resume=path)
     make_run(Checkpoint(path)).fit(1)
     with pytest.raises(CheckpointError, match="only this run has targets of its own"):
         given_rows(make_run()).fit(2, resume=path)
 
 
+def test_a_run_that_was_prolonged_goes_on_adapting(make_run, tmp_path):
+    path = tmp_path / "checkpoint.safetensors"
+    given_rows(make_run(Checkpoint(path)), start=1).fit(2)
+    run = given_rows(make_run(), start=3)
+    run.fit(4, resume=path)
+    assert run.trainer.targets.start == 1
+
+
+def test_a_loaded_state_is_a_copy():
+    targets = SelfAdaptiveTargets(FIRST, LABELS)
+    other = SelfAdaptiveTargets(FIRST, LABELS)
+    other.load_state(targets.state())
+    other.adapt(tensor([0]), tensor(np.float32([[9, 0, 0]])), epoch=0)
+    np.testing.assert_array_equal(host(targets.targets), FIRST.astype(np.float32))
+
+
 def test_a_loader_that_gives_no_rows_is_refused(make_run):
     run = given_rows(make_run())
-    run.train_loader.labels = np.eye(3, dtype=np.float32)[run.train_loader.labels % 3]
-    with pytest.raises(OptionError, match=r"must give the images' rows .*, got float32 of shape"):
-        run.fit(1)
+    rows = run.train_loader.labels
+    for labels in (rows % 3, rows[::-1].copy(), np.eye(3, dtype=np.float32)[rows % 3]):
+        run.train_loader.labels = labels
+        with pytest.raises(OptionError, match="the training loader must give the images' rows"):
+            run.fit(1)
+    batches = [(tensor(np.zeros((2, 8, 8, 1), np.float32)), tensor(np.eye(2, dtype=np.float32)))]
+    with pytest.raises(OptionError, match=r"in the place of labels, got float32 of shape \(2, 2\)"):
+        run.trainer.fit(batches, epochs=1)
+
+
+@pytest.mark.standin
+def test_rows_on_another_backend_are_refused():
+    targets = SelfAdaptiveTargets(FIRST, LABELS)
+    with pytest.raises(BackendError):
+        targets.of(Tensor(np.array([0, 1])))

@@ -155,6 +155,7 @@ GLOBAL = (GlobalAvgPool2d(), Linear(4, 2, rng=0))
     [
         ((Conv2d(1, 4, 3, rng=0), Flatten(), Linear(4, 2, rng=0)), "1: of a Flatten for channels"),
         ((Linear(1, 4, rng=0), *GLOBAL), "0: of a Linear for images"),
+        ((Residual(Conv2d(2, 2, 3, rng=0)), *GLOBAL), "0: of a Residual for images"),
         ((BatchNorm2d(2), Conv2d(2, 4, 3, rng=0), *GLOBAL), "0: of a BatchNorm2d for images"),
         ((Conv2d(1, 4, 3, rng=0), *GLOBAL, Conv2d(2, 4, 3, rng=0)), "3: of a Conv2d for features"),
         ((Conv2d(1, 5, 3, rng=0), *GLOBAL), "0: expected a convolution with an even"),

@@ -20,7 +20,8 @@ __all__ = ["ENVIRONMENT_VARIABLE", "LEAST", "compile_seconds", "enabled", "usabl
 
 ENVIRONMENT_VARIABLE = "MINICNN_NUMBA"
 
-# Numbers in an array from which on compiled code gains, even if it is not yet in memory.
+# Numbers, in an array or in all that are gone through together, from which on compiled code gains,
+# even if it is not yet in memory.
 LEAST = 1 << 14
 
 

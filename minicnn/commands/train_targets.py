@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from minicnn.commands.train_options import ADAPT_FROM, Options
-from minicnn.commands.train_teacher import Teacher, soft_targets
+from minicnn.commands.train_teacher import Teacher, smoothed
 from minicnn.data.face_dataset import FaceDataset
 from minicnn.training.self_adaptive import SelfAdaptiveTargets
 
@@ -25,7 +25,7 @@ def make_targets(
 
     Returns
     -------
-    targets : float32 array (N, K) or None
+    targets : float array (N, K) or None
         None where the labels are learned. Labels in them are smoothed already.
     adaptive : SelfAdaptiveTargets or None
         What these targets, or the labels, are the beginning of.
@@ -35,12 +35,7 @@ def make_targets(
         return targets, None
     labels = train.require_labels()
     if targets is None:
-        targets = soft_targets(
-            labels,
-            np.zeros((len(labels), len(train.class_names))),
-            share=0,
-            label_smoothing=options.label_smoothing,
-        )
+        targets = smoothed(labels, len(train.class_names), options.label_smoothing)
     adaptive = SelfAdaptiveTargets(
         targets,
         labels,

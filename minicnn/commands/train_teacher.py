@@ -22,7 +22,7 @@ from minicnn.training.ensemble import Views, mean_probabilities
 from minicnn.training.evaluation import predict
 from minicnn.zoo.network import Network
 
-__all__ = ["Teacher", "load_teacher", "soft_targets"]
+__all__ = ["Teacher", "load_teacher", "smoothed", "soft_targets"]
 
 # Each image and its mirror image; further views would each take as long again.
 VIEWS = Views(shifts=((0, 0),))
@@ -114,6 +114,10 @@ def soft_targets(
     -------
     float32 array of shape (N, K)
     """
-    classes = probabilities.shape[1]
-    hard = np.eye(classes)[labels] * (1 - label_smoothing) + label_smoothing / classes
+    hard = smoothed(labels, probabilities.shape[1], label_smoothing)
     return ((1 - share) * hard + share * probabilities).astype(np.float32)
+
+
+def smoothed(labels: np.ndarray, classes: int, label_smoothing: float) -> np.ndarray:
+    """Return labels (N,) as probabilities (N, K), of which a part is spread over all classes."""
+    return np.eye(classes)[labels] * (1 - label_smoothing) + label_smoothing / classes

@@ -12,7 +12,6 @@ import numpy as np
 from minicnn import backend
 from minicnn.autograd import Tensor
 from minicnn.errors import BackendError, CheckpointError, DTypeError, OptionError, ShapeError
-from minicnn.kernels import compiled
 from minicnn.optim.checks import fraction, switch
 from minicnn.optim.parameters import tensor_list
 from minicnn.optim.saved import fitting_copy
@@ -109,13 +108,11 @@ class ExponentialMovingAverage:
                 pairs.append((self.buffers[name], buffer.data))
             else:
                 self.buffers[name][...] = buffer.data
-        size = sum(mean.size for mean, _ in pairs)
-        move, changes = partial(_move, share=1 - decay), []
-        for pair in pairs:
-            flats = [each.reshape(-1) for each in pair]
-            loop = _compiled_move(1 - decay) if compiled.usable(*flats, size=size) else None
-            changes.append(Change(flats, move, loop))
-        self._workspaces.change(changes)
+        move = partial(_move, share=1 - decay)
+        compile_move = partial(_compiled_move, 1 - decay)
+        self._workspaces.change(
+            [Change([each.reshape(-1) for each in pair], move, compile_move) for pair in pairs]
+        )
 
     @contextmanager
     def average_weights(self) -> Iterator[None]:

@@ -9,7 +9,6 @@ from typing import Any, ClassVar
 from minicnn import backend
 from minicnn.autograd import Tensor
 from minicnn.errors import BackendError, CheckpointError, DTypeError, OptionError, ShapeError
-from minicnn.kernels import compiled
 from minicnn.optim.checks import Check, integer
 from minicnn.optim.parameters import refuse_results, tensor_list
 from minicnn.optim.saved import fitting_copy
@@ -210,7 +209,6 @@ class Optimizer:
                 gradient = parameter.grad.data
                 self._check(group, parameter, gradient)
                 todo.append((group, parameter, gradient))
-        size = sum(gradient.size for *_, gradient in todo)
         changes, cleanings, copies = [], [], []
         for group, parameter, gradient in todo:
             state, data = self._state_of(group, parameter), parameter.data
@@ -222,9 +220,8 @@ class Optimizer:
                 copies.append((data, flats[0]))
             state["step"] += 1
             update = partial(self.update, xp, group, state["step"])
-            compilable = compiled.usable(*flats, size=size)
-            loop = self.compiled_update(group, state["step"]) if compilable else None
-            changes.append(Change(flats, update, loop))
+            compile_update = partial(self.compiled_update, group, state["step"])
+            changes.append(Change(flats, update, compile_update))
             if state["step"] % _CLEAN_EVERY == 0 and data.dtype != "float16":
                 clean = partial(_clean, xp, _MARGIN * float(xp.finfo(data.dtype).tiny))
                 cleanings += [Change([each], clean) for each in flats[2:]]
@@ -236,29 +233,22 @@ class Optimizer:
             parameter.mark_changed()
 
     def _check(self, group: dict[str, Any], parameter: Tensor, gradient: Any) -> None:
-        data = parameter.data
-        if gradient.shape != data.shape:
-            raise ShapeError(
-                f"{self._name}: a parameter of shape {data.shape} has a gradient of shape "
-                f"{gradient.shape}"
-            )
-        if gradient.dtype != data.dtype:
-            raise DTypeError(
-                f"{self._name}: a parameter of type {data.dtype} has a gradient of type "
-                f"{gradient.dtype}"
-            )
-        state = self.state.get(parameter, {})
+        data, state = parameter.data, self.state.get(parameter, {})
         arrays = [state[name] for name in self.array_names(group) if name in state]
-        for array in arrays:
+        late = "; convert the model before the optimiser's first step"
+        for what, array, advice in [
+            ("gradient", gradient, ""),
+            *[("state", each, late) for each in arrays],
+        ]:
             if array.shape != data.shape:
                 raise ShapeError(
-                    f"{self._name}: a parameter of shape {data.shape} has a state of shape "
-                    f"{array.shape}; make the optimiser after the model is complete"
+                    f"{self._name}: a parameter of shape {data.shape} has a {what} of shape "
+                    f"{array.shape}{advice}"
                 )
             if array.dtype != data.dtype:
                 raise DTypeError(
-                    f"{self._name}: a parameter of type {data.dtype} has a state of type "
-                    f"{array.dtype}; convert the model before the optimiser's first step"
+                    f"{self._name}: a parameter of type {data.dtype} has a {what} of type "
+                    f"{array.dtype}{advice}"
                 )
         try:
             backend.xp(data, gradient, *arrays)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from minicnn import backend
+from minicnn.kernels import compiled
 from minicnn.kernels.threads import parallel, split
 
 __all__ = ["Change", "Workspace", "Workspaces"]
@@ -62,7 +63,8 @@ class Change(NamedTuple):
 
     arrays: Sequence[Any]  # of shape (K,), of one backend and element type
     update: Callable[[Iterator[tuple[Any, ...]]], None]  # takes what Workspace.parts yields
-    loop: Callable[..., None] | None = None  # in the place of update: takes the whole arrays
+    # Gives compiled code that takes the place of update, on the whole arrays, if there is any.
+    compiled_update: Callable[[], Callable[..., None] | None] | None = None
 
 
 class Workspaces:
@@ -78,20 +80,26 @@ class Workspaces:
         parameters need. The shares have no influence on the numbers.
         """
         ends = list(itertools.accumulate(each.arrays[0].size for each in changes))
+        total = ends[-1] if ends else 0
+        loops = [
+            each.compiled_update()
+            if each.compiled_update is not None and compiled.usable(*each.arrays, size=total)
+            else None
+            for each in changes
+        ]
 
         def compute(numbered: tuple[int, slice]) -> None:
             number, share = numbered
-            for change, end in zip(changes, ends, strict=True):
+            for change, end, loop in zip(changes, ends, loops, strict=True):
                 first = end - change.arrays[0].size
                 own = slice(max(share.start - first, 0), min(share.stop, end) - first)
                 if own.start < own.stop:
                     arrays = [array[own] for array in change.arrays]
-                    if change.loop is not None:
-                        change.loop(*arrays)
+                    if loop is not None:
+                        loop(*arrays)
                     else:
                         change.update(self._own.setdefault(number, Workspace()).parts(*arrays))
 
-        total = ends[-1] if ends else 0
         on_cpu = all(backend.name_of(each.arrays[0]) == "numpy" for each in changes)
         shares = split(total, None if on_cpu and total > _PARALLEL else 1) if total else []
         parallel(compute, list(enumerate(shares)))

@@ -23,6 +23,7 @@ from minicnn.optim.adam import Adam
 from minicnn.optim.average import ExponentialMovingAverage
 from minicnn.optim.one_cycle import OneCycleLR
 from minicnn.random import Streams
+from minicnn.training.callbacks import Callback
 from minicnn.training.trainer import Trainer
 
 COUNT, SIDE, CLASSES, BATCH = 22, 8, 3, 4
@@ -93,3 +94,19 @@ class Run:
 @pytest.fixture
 def make_run() -> Callable[..., Run]:
     return Run
+
+
+class StopAt(Callback):
+    """Asks to stop after a batch, or (batch 0) in the validation of an epoch."""
+
+    def __init__(self, epoch: int, batch: int) -> None:
+        self.epoch, self.batch = epoch, batch
+
+    def on_batch_end(self, trainer: Trainer) -> None:
+        if trainer.epoch + 1 == self.epoch and trainer.batch == (self.batch or 6):
+            trainer._request.requested = True
+
+
+@pytest.fixture
+def stop_at() -> Callable[[int, int], StopAt]:
+    return StopAt

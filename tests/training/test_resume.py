@@ -15,7 +15,7 @@ import pytest
 
 from minicnn.autograd import Tensor
 from minicnn.errors import CheckpointError
-from minicnn.training.callbacks import BestModel, Callback, Checkpoint, EarlyStopping, HistoryWriter
+from minicnn.training.callbacks import BestModel, Checkpoint, EarlyStopping, HistoryWriter
 from minicnn.training.checkpoint import read_checkpoint, write_checkpoint
 from minicnn.training.history import History
 from minicnn.training.interrupt import Interrupted, stop_requests, terminable
@@ -64,17 +64,6 @@ def uninterrupted(make_run, tmp_path):
     return read_checkpoint(folder / "checkpoint.safetensors")
 
 
-class StopAt(Callback):
-    """Asks to stop after a batch, or (batch 0) in the validation of an epoch."""
-
-    def __init__(self, epoch, batch):
-        self.epoch, self.batch = epoch, batch
-
-    def on_batch_end(self, trainer):
-        if trainer.epoch + 1 == self.epoch and trainer.batch == (self.batch or 6):
-            trainer._request.requested = True
-
-
 def test_two_and_two_epochs_are_four(make_run, tmp_path, uninterrupted):
     path = tmp_path / "checkpoint.safetensors"
     make_run(*callbacks(tmp_path)).fit(2)
@@ -84,11 +73,11 @@ def test_two_and_two_epochs_are_four(make_run, tmp_path, uninterrupted):
 
 @pytest.mark.parametrize(("epoch", "batch"), [(1, 1), (3, 5), (2, 0)])
 def test_a_run_stopped_in_mid_epoch_goes_on_within_it(
-    make_run, tmp_path, uninterrupted, epoch, batch
+    make_run, stop_at, tmp_path, uninterrupted, epoch, batch
 ):
     path = tmp_path / "checkpoint.safetensors"
     with pytest.raises(Interrupted):
-        make_run(*callbacks(tmp_path), StopAt(epoch, batch)).fit(EPOCHS)
+        make_run(*callbacks(tmp_path), stop_at(epoch, batch)).fit(EPOCHS)
     state = read_checkpoint(path)
     assert (state["epoch"], state["batch"]) == (epoch - 1, batch or 6)
     make_run(*callbacks(tmp_path)).fit(EPOCHS, resume=path)

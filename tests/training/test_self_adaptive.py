@@ -130,22 +130,13 @@ def test_the_loss_is_that_of_the_targets_and_the_accuracy_that_of_the_labels(mak
     assert history[-1]["train_accuracy"] < 0.2
 
 
-class StopAt(Callback):
-    def __init__(self, epoch, batch):
-        self.place = epoch, batch
-
-    def on_batch_end(self, trainer):
-        if (trainer.epoch, trainer.batch) == self.place:
-            trainer._request.requested = True
-
-
-@pytest.mark.parametrize("place", [(0, 2), (1, 3), (2, 6)])
-def test_a_run_that_was_broken_off_goes_on_to_the_same_targets(make_run, tmp_path, place):
+@pytest.mark.parametrize("place", [(1, 2), (2, 3), (3, 0)])
+def test_a_run_that_was_broken_off_goes_on_to_the_same_targets(make_run, stop_at, tmp_path, place):
     path = tmp_path / "checkpoint.safetensors"
     whole = given_rows(make_run(), start=1)
     whole.fit(4)
     with pytest.raises(Interrupted):
-        given_rows(make_run(Checkpoint(path), StopAt(*place)), start=1).fit(4)
+        given_rows(make_run(Checkpoint(path), stop_at(*place)), start=1).fit(4)
     resumed = given_rows(make_run(Checkpoint(path)), start=1)
     resumed.fit(4, resume=path)
     np.testing.assert_array_equal(

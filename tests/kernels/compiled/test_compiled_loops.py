@@ -8,6 +8,7 @@ import pytest
 from minicnn import nn, no_grad, optim, tensor
 from minicnn.errors import OptionError
 from minicnn.kernels import compiled, halve, norm, random
+from minicnn.optim.workspace import Change, Workspaces
 
 pytest.importorskip("numba")
 pytestmark = pytest.mark.host
@@ -162,6 +163,31 @@ def test_compiled_code_serves_big_float32_arrays_only(monkeypatch):
     assert compiled.usable(big[1:], size=compiled.LEAST)
     assert not compiled.usable(big.astype(np.float64))
     assert not compiled.usable(big, np.zeros(3))
+
+
+@pytest.mark.parametrize(
+    ("sizes", "dtype", "expected"),
+    [
+        ((compiled.LEAST, 3), "float32", ["loop", "loop"]),  # by all numbers together
+        ((compiled.LEAST - 4, 3), "float32", ["update", "update"]),
+        ((compiled.LEAST, 3), "float64", ["update", "update"]),
+    ],
+)
+def test_all_arrays_of_a_change_are_changed_by_compiled_code_or_none(
+    monkeypatch, sizes, dtype, expected
+):
+    monkeypatch.setattr(compiled, "enabled", lambda: True)
+    called = []
+
+    def compiled_update():
+        return lambda *arrays: called.append("loop")
+
+    changes = [
+        Change([np.zeros(size, dtype)], lambda parts: called.append("update"), compiled_update)
+        for size in sizes
+    ]
+    Workspaces().change(changes)
+    assert called == expected
 
 
 @pytest.mark.parametrize(("value", "expected"), [("0", False), ("1", True), (" ", True)])

@@ -40,7 +40,7 @@ SLOWLY = ("deep_vgg", "wide_cnn", "plain_dnn", "vgg16_bn", "deep_dnn")
 # The share of its epochs after which a run with --self-adaptive begins to adapt its targets.
 ADAPT_FROM = 0.3
 # Networks that end in a global average, and so take images of any size.
-OF_ANY_SIZE = ("residual_cnn",)
+OF_ANY_SIZE = ("residual_cnn", "residual_committee")
 # What is done unless it is named, and is not the default below. The network that was made for this
 # task has the recipe by which it was made; the others are trained for a while, to look at them.
 DEFAULTS_OF_MODEL: dict[str, dict[str, Any]] = {

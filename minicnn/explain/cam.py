@@ -38,7 +38,8 @@ def grad_cam(
         As the model takes them, on its backend.
     layer : str, optional
         A name as `named_modules` gives it, of a layer that gives maps (N, h, w, c); the last
-        convolution by default.
+        convolution by default. Several names, joined by ``+``, are one layer that has the maps of
+        all of them: the default of a committee, with the last convolution of each member.
     target : int, sequence of int, or None
         The class that is asked about: one for all images, one for each, or the one with the
         highest score.
@@ -69,14 +70,18 @@ def grad_cam(
         classes = classes_of(model, x, target, batch_size)
         for part in chunks(len(x), batch_size):
             outputs, maps = score_from_layer(model, Tensor(x[part]), name)
-            if maps.ndim != 4:
+            if maps[0].ndim != 4:
                 raise ShapeError(
-                    f"grad_cam: layer {name} gives the shape {maps.shape}; expected maps "
+                    f"grad_cam: layer {name} gives the shape {maps[0].shape}; expected maps "
                     "(N, h, w, c): name a layer before the flattening"
                 )
-            (gradient,) = grad(chosen_scores(outputs, classes[part]).sum(), maps)
-            weights = gradient.data.mean(axis=(1, 2), keepdims=True)  # type: ignore[union-attr]
-            found.append((weights * maps.data).sum(axis=3))
+            gradients = grad(chosen_scores(outputs, classes[part]).sum(), maps)
+            found.append(sum(map(_weighted, maps, gradients)))
     cams = xp.concatenate(found)
     cams = xp.maximum(cams, 0) if relu else cams
     return enlarge(cams, (x.shape[1], x.shape[2])) if upsample else cams
+
+
+def _weighted(maps: Tensor, gradient: Any) -> Any:
+    weights = gradient.data.mean(axis=(1, 2), keepdims=True)
+    return (weights * maps.data).sum(axis=3)

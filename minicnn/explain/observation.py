@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from typing import Any
 
 from minicnn.autograd import Tensor, enable_grad
 from minicnn.errors import OptionError, ShapeError
+from minicnn.nn.committee import Committee
 from minicnn.nn.conv import Conv2d
 from minicnn.nn.module import Module
+from minicnn.ops.shape import concatenate
 
 __all__ = [
     "find_layer",
@@ -90,26 +93,34 @@ def find_layer(model: Module, name: str) -> Module:
 def last_convolution(model: Module) -> str:
     """Return the name of a model's last convolution, in the order of `named_modules`.
 
+    Where it belongs to a committee, that of each member, joined by ``+``.
+
     Raises
     ------
     OptionError
         It has none.
     """
-    names = [name for name, module in model.named_modules() if isinstance(module, Conv2d)]
+    modules = dict(model.named_modules())
+    names = [name for name, module in modules.items() if isinstance(module, Conv2d)]
     if not names:
         raise OptionError(
             f"layer: {type(model).__name__} has no convolution to take; name a layer that gives "
             "maps of shape (N, H, W, C)"
         )
+    for name, module in modules.items():
+        if isinstance(module, Committee) and (not name or names[-1].startswith(f"{name}.")):
+            members = f"{name}.members".lstrip(".")
+            found = [
+                f"{members}.{number}.{each}".rstrip(".")
+                for number, member in enumerate(module.members)
+                for each in last_convolution(member).split("+")
+            ]
+            return "+".join(found)
     return names[-1]
 
 
 class _Reached(BaseException):
-    """Ends a run at the layer whose output is wanted; no module's ``except Exception`` stops it."""
-
-    def __init__(self, output: Any) -> None:
-        super().__init__()
-        self.output = output
+    """Ends a run where all is known that is wanted; no module's ``except Exception`` stops it."""
 
 
 def layer_output(model: Module, x: Tensor, layer: str | None) -> Tensor:
@@ -122,7 +133,8 @@ def layer_output(model: Module, x: Tensor, layer: str | None) -> Tensor:
     x : Tensor of shape (N, H, W, C)
     layer : str or None
         A name as `named_modules` gives it; None for the model's own output. Of a layer that runs
-        several times, the first run counts.
+        several times, the first run counts. Several names, joined by ``+``, are one layer that
+        gives what all of them give, side by side on the last axis.
 
     Returns
     -------
@@ -136,18 +148,21 @@ def layer_output(model: Module, x: Tensor, layer: str | None) -> Tensor:
     if layer is None:
         return _checked(model(x), "the model", x)
 
-    def stop(module: Module, inputs: tuple, output: Any) -> None:
-        raise _Reached(output)
+    layers = _parts(model, layer)
+    found: dict[str, Tensor] = {}
 
-    with hooked([find_layer(model, layer)], stop):
-        try:
-            model(x)
-        except _Reached as reached:
-            return _checked(reached.output, f"layer {layer}", x)
-    raise _never_ran(layer)
+    def note(name: str, output: Any) -> None:
+        found.setdefault(name, _checked(output, f"layer {name}", x))
+        if len(found) == len(layers):
+            raise _Reached
+
+    with _noting(layers, note), suppress(_Reached):
+        model(x)
+    outputs = _in_order(found, layers)
+    return outputs[0] if len(outputs) == 1 else concatenate(outputs, -1)
 
 
-def score_from_layer(model: Module, x: Tensor, layer: str) -> tuple[Tensor, Tensor]:
+def score_from_layer(model: Module, x: Tensor, layer: str) -> tuple[Tensor, list[Tensor]]:
     """Run a model so that its outputs can be differentiated with respect to a layer's output.
 
     Nothing is recorded of what comes before the layer.
@@ -159,37 +174,73 @@ def score_from_layer(model: Module, x: Tensor, layer: str) -> tuple[Tensor, Tens
     x : Tensor of shape (N, H, W, C)
         Without a gradient.
     layer : str
-        Of a layer that runs several times, the first run counts.
+        Of a layer that runs several times, the first run counts. Several names are joined by ``+``.
 
     Returns
     -------
     outputs : Tensor
         Of the model.
-    inner : Tensor
-        Of the layer, a leaf that requires a gradient.
+    inner : list of Tensor
+        Of each layer that is named, leaves that require a gradient.
 
     Raises
     ------
     OptionError
         There is no such layer, it does not run, or it gives no tensor.
     """
-    found: list[Tensor] = []
+    layers = _parts(model, layer)
+    found: dict[str, Tensor] = {}
 
-    def make_leaf(module: Module, inputs: tuple, output: Any) -> Tensor | None:
-        if found:
+    def make_leaf(name: str, output: Any) -> Tensor | None:
+        if name in found:
             return None
-        found.append(Tensor(_checked(output, f"layer {layer}", x).data, requires_grad=True))
-        return found[0]
+        output = _checked(output, f"layer {name}", x)
+        found[name] = Tensor(output.data, requires_grad=True)
+        return found[name]
 
-    with hooked([find_layer(model, layer)], make_leaf):
+    with _noting(layers, make_leaf):
         outputs = _checked(model(x), "the model", x)
-    if not found:
-        raise _never_ran(layer)
-    return outputs, found[0]
+    return outputs, _in_order(found, layers)
 
 
-def _never_ran(layer: str) -> OptionError:
-    return OptionError(f"layer: {layer!r} does not run when the model is called; name another one")
+def _parts(model: Module, layer: str) -> dict[str, Module]:
+    # The modules that a name, or several names, mean. A module's own name may have a plus in it.
+    known = dict(model.named_modules(remove_duplicate=False))
+    names = [layer] if layer in known else str(layer).split("+")
+    return {name: find_layer(model, name) for name in names}
+
+
+@contextmanager
+def _noting(layers: dict[str, Module], note: Callable[[str, Any], Any]) -> Iterator[None]:
+    # Calls `note` with the name of a layer and what it gives; what it returns takes its place.
+    with ExitStack() as stack:
+        for name, module in layers.items():
+            stack.enter_context(hooked([module], partial(_noted, note, name)))
+        yield
+
+
+def _noted(
+    note: Callable[[str, Any], Any], name: str, module: Module, inputs: Any, output: Any
+) -> Any:
+    return note(name, output)
+
+
+def _in_order(found: dict[str, Tensor], layers: dict[str, Module]) -> list[Tensor]:
+    for name in layers:
+        if name not in found:
+            raise OptionError(
+                f"layer: {name!r} does not run when the model is called; name another one"
+            )
+    outputs = [found[name] for name in layers]
+    shapes = [output.shape[:-1] for output in outputs]
+    for name, shape in zip(layers, shapes, strict=True):
+        if shape != shapes[0]:
+            first = next(iter(layers))
+            raise ShapeError(
+                f"layer: {first} and {name} give pictures of different sizes, {shapes[0][1:]} and "
+                f"{shape[1:]}; join layers of one size"
+            )
+    return outputs
 
 
 def _checked(output: Any, what: str, x: Tensor) -> Tensor:

@@ -13,6 +13,7 @@ from minicnn.nn.activation import (
     Softplus,
     Tanh,
 )
+from minicnn.nn.committee import Committee
 from minicnn.nn.containers import ModuleDict, ModuleList, Sequential
 from minicnn.nn.conv import Conv2d, ConvTranspose2d
 from minicnn.nn.dropout import Dropout, Dropout2d
@@ -49,6 +50,7 @@ __all__ = [
     "BatchNorm1d",
     "BatchNorm2d",
     "Buffer",
+    "Committee",
     "Conv2d",
     "ConvTranspose2d",
     "CrossEntropyLoss",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -11,11 +10,10 @@ import numpy as np
 
 from minicnn.autograd import Tensor
 from minicnn.errors import OptionError, ShapeError
+from minicnn.nn.committee import mean_logits
 from minicnn.nn.containers import ModuleList
 from minicnn.nn.module import Module
-from minicnn.ops.reduce import logsumexp
-from minicnn.ops.shape import concatenate, flip, stack
-from minicnn.ops.softmax import log_softmax
+from minicnn.ops.shape import concatenate, flip
 
 __all__ = ["Ensemble", "Models", "Views", "joined", "mean_probabilities"]
 
@@ -169,12 +167,7 @@ class Ensemble(Module):
             The models differ in their numbers of classes.
         """
         views = [images] if self.views is None else self.views(images)
-        found = [log_softmax(model(view)) for view in views for model in self.models]
-        shapes = {each.shape for each in found}
-        if len(shapes) > 1:
-            listed = " and ".join(map(str, sorted(shapes)))
-            raise ShapeError(f"ensemble: its models give logits of shapes {listed}")
-        return logsumexp(stack(found), axis=0) - math.log(len(found))
+        return mean_logits([model(view) for view in views for model in self.models])
 
     def extra_repr(self) -> str:
         """Return the views, which are no children."""

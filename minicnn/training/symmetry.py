@@ -10,6 +10,7 @@ from minicnn.autograd import Tensor
 from minicnn.errors import OptionError
 from minicnn.kernels.sizes import pad_pairs
 from minicnn.nn.activation import LeakyReLU, ReLU
+from minicnn.nn.committee import Committee
 from minicnn.nn.containers import Sequential
 from minicnn.nn.conv import Conv2d
 from minicnn.nn.dropout import Dropout
@@ -42,8 +43,9 @@ class MirrorSymmetry:
     ----------
     model : Module
         A convolution, then a row of convolutions, batch normalisations, rectifiers, poolings,
-        residual blocks and dropout, then a global average, and dense layers. Its weights become
-        symmetric: the second half of the filters takes what belongs to the first.
+        residual blocks and dropout, then a global average, and dense layers; or a committee of
+        such members. Its weights become symmetric: the second half of the filters takes what
+        belongs to the first.
 
     Attributes
     ----------
@@ -81,19 +83,28 @@ class MirrorSymmetry:
         # What flows: the "images", then "channels" in two halves, the "averages" of each, and at
         # last "features", which are without halves.
         self._flow = "images"
-        self._collect(model, "")
-        if self._flow != "features":
-            raise OptionError("MirrorSymmetry: the model has no dense layer after a global average")
+        self._collect_whole(model, "")
         for parameter, pairs in self._parameters:
             for one, other in pairs(parameter.data):
                 other[...] = one
             parameter.mark_changed()
+
+    def _collect_whole(self, model: Module, name: str) -> None:
+        self._collect(model, name)
+        if self._flow != "features":
+            raise OptionError(
+                f"MirrorSymmetry: {name or 'the model'} has no dense layer after a global average"
+            )
 
     def _collect(self, model: Module, name: str) -> None:
         flow = self._flow
         if isinstance(model, Sequential) or (isinstance(model, Residual) and flow == "channels"):
             for child, module in model.named_children():
                 self._collect(module, f"{name}.{child}".lstrip("."))
+        elif flow == "images" and isinstance(model, Committee):
+            for number, member in enumerate(model.members):
+                self._flow = flow
+                self._collect_whole(member, f"{name}.members.{number}".lstrip("."))
         elif flow in ("images", "channels") and isinstance(model, Conv2d):
             self._add_convolution(model, name)
         elif flow == "channels" and isinstance(model, BatchNorm2d):

@@ -11,7 +11,7 @@ from typing import Any
 from minicnn.errors import OptionError, ShapeError
 from minicnn.random import Streams
 from minicnn.zoo.network import Layers, Network
-from minicnn.zoo.residual import residual_cnn
+from minicnn.zoo.residual import residual_cnn, residual_committee
 from minicnn.zoo.systems import SYSTEMS
 
 __all__ = ["build", "describe", "names"]
@@ -19,6 +19,7 @@ __all__ = ["build", "describe", "names"]
 # Name: the builder, and the settings of its Layers.
 NETWORKS: dict[str, tuple[Callable[..., None], dict[str, Any]]] = {
     "residual_cnn": (residual_cnn, {"slope": 0.1}),
+    "residual_committee": (residual_committee, {"slope": 0.1}),
     **SYSTEMS,
 }
 

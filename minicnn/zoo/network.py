@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import numpy as np
 from minicnn.data.normalize import Normalization
 from minicnn.errors import ShapeError
 from minicnn.nn.activation import LeakyReLU, ReLU
+from minicnn.nn.committee import Committee
 from minicnn.nn.containers import Sequential
 from minicnn.nn.conv import Conv2d
 from minicnn.nn.dropout import Dropout
@@ -153,6 +155,16 @@ class Layers:
             self.norm(f"norm{place}")
         body, self.layers = Sequential(self.layers), before
         self.layers[name] = Residual(body)
+
+    def committee(self, name: str, members: int, build: Callable[[Layers], None]) -> None:
+        """Append members side by side, each built by the same function with weights of its own."""
+        before, shape, found = self.layers, self.shape, []
+        for _ in range(members):
+            self.layers, self.shape = {}, shape
+            build(self)
+            found.append(Sequential(self.layers))
+        self.layers = before
+        self.layers[name] = Committee(found)
 
     def global_pool(self, name: str) -> None:
         """Append the average of each channel over the whole picture."""

@@ -1,4 +1,4 @@
-"""residual_cnn: a network for small pictures that makes the most of a CPU's time.
+"""residual_cnn: a network for small pictures that makes the most of a CPU's time; and several.
 
 Each stage widens the picture's channels by one convolution, refines them by residual blocks, and
 halves the picture. A global average in the place of large dense layers leaves few parameters for
@@ -14,16 +14,21 @@ from minicnn.errors import OptionError
 from minicnn.nn.options import positive
 from minicnn.zoo.network import Layers
 
-__all__ = ["residual_cnn"]
+__all__ = ["residual_cnn", "residual_committee"]
+
+# Of each stage.
+WIDTHS = (32, 64, 128, 256)
+BLOCKS = (0, 1, 1, 1)
+DROPOUT = (0.0, 0.0, 0.0, 0.4)
 
 
 def residual_cnn(
     layers: Layers,
     num_classes: int,
     *,
-    widths: Sequence[int] = (32, 64, 128, 256),
-    blocks: Sequence[int] = (0, 1, 1, 1),
-    dropout: Sequence[float] = (0.0, 0.0, 0.0, 0.4),
+    widths: Sequence[int] = WIDTHS,
+    blocks: Sequence[int] = BLOCKS,
+    dropout: Sequence[float] = DROPOUT,
 ) -> None:
     """Four stages of 3x3 convolutions with residual blocks and batch norm, a global average.
 
@@ -56,6 +61,32 @@ def residual_cnn(
             layers.global_pool("average")
         layers.dropout(f"dropout{stage}", rate)
     layers.dense("logits", num_classes)
+
+
+def residual_committee(
+    layers: Layers,
+    num_classes: int,
+    *,
+    members: int = 2,
+    widths: Sequence[int] = WIDTHS,
+    blocks: Sequence[int] = BLOCKS,
+    dropout: Sequence[float] = DROPOUT,
+) -> None:
+    """Several residual_cnn, each of which learns from its share of a batch, and their mean.
+
+    Parameters
+    ----------
+    layers : Layers
+    num_classes : int
+    members : int
+    widths, blocks, dropout : sequence
+        Of each member, as for :func:`residual_cnn`.
+    """
+
+    def build(member: Layers) -> None:
+        residual_cnn(member, num_classes, widths=widths, blocks=blocks, dropout=dropout)
+
+    layers.committee("committee", positive(members, "members"), build)
 
 
 def _several(option: str, values: Any) -> Sequence[Any]:

@@ -8,10 +8,12 @@ from explained import CLASSES, SIZE, Seen, put
 from planted import planted
 
 from minicnn import backend, explain
+from minicnn.autograd import Tensor
 from minicnn.errors import OptionError, ShapeError
 from minicnn.explain import cam, resampling
 from minicnn.explain.resampling import blur, enlarge
 from minicnn.nn.activation import ReLU
+from minicnn.nn.committee import Committee
 from minicnn.nn.containers import Sequential
 from minicnn.nn.conv import Conv2d
 from minicnn.nn.linear import Linear
@@ -117,6 +119,29 @@ def test_enlarging_is_bilinear_by_loops(rng, size):
         np.testing.assert_allclose(large, enlarged(map_, size), atol=1e-14)
 
 
+def test_a_committee_has_the_maps_of_all_its_members(with_linear_head, images, rng):
+    # Its score is the log of a mean of probabilities, log((p + q) / 2): a member's share of the
+    # gradient is p / (p + q) times the gradient of its log p.
+    other = Sequential(
+        maps=Conv2d(1, 3, 3, padding=1, rng=rng),
+        mean=GlobalAvgPool2d(),
+        scores=Linear(3, CLASSES, rng=rng),
+    ).to("float64")
+    members = [with_linear_head, other]
+    whole = Committee(members)
+    size: dict = {"relu": False, "upsample": False}
+    found = host(explain.grad_cam(whole, images, None, 1, **size))
+    logs = [Committee([member]).eval() for member in members]  # log p of each
+    chances = np.stack([np.exp(each(Tensor(images)).numpy()[:, 1]) for each in logs])
+    shares = chances / chances.sum(axis=0)
+    expected = sum(
+        share[:, None, None] * host(explain.grad_cam(each, images, None, 1, **size))
+        for share, each in zip(shares, logs, strict=True)
+    )
+    np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-12)
+    assert np.abs(found - host(explain.grad_cam(logs[0], images, None, 1, **size))).max() > 1e-3
+
+
 def test_enlarging_keeps_a_constant_map_and_a_single_number(rng):
     maps = np.full((1, 1, 1), 3.0)
     np.testing.assert_allclose(host(enlarge(backend.asarray(maps), (4, 5))), np.full((1, 4, 5), 3))
@@ -139,8 +164,9 @@ def test_blurring_weighs_neighbours_by_a_gaussian(rng):
 @pytest.mark.parametrize(
     ("module", "name", "right", "wrong", "test"),
     [
-        (cam, "grad_cam", ".mean(axis=(1, 2)", ".sum(axis=(1, 2)", "head"),
+        (cam, "_weighted", ".mean(axis=(1, 2)", ".sum(axis=(1, 2)", "head"),
         (cam, "grad_cam", "xp.maximum(cams, 0)", "cams", "head"),
+        (cam, "_weighted", "(weights * maps.data)", "maps.data", "head"),
         (resampling, "_interpolation", "+ 0.5) * before / after - 0.5", ") * before / after",
          "loops"),
         (resampling, "_gaussian", "-0.5 *", "-1.0 *", "blur"),

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from explained import SIZE, Seen, put
+from explained import SIZE, Seen, make_network, put
 
 from minicnn import backend, explain, no_grad, ops
 from minicnn.autograd import Tensor
 from minicnn.errors import BackendError, OptionError, ShapeError
 from minicnn.explain.observation import frozen, layer_output, score_from_layer
 from minicnn.nn.activation import ReLU
+from minicnn.nn.committee import Committee
 from minicnn.nn.containers import Sequential
+from minicnn.nn.conv import Conv2d
 from minicnn.nn.linear import Linear
 from minicnn.nn.module import Module
 
@@ -186,7 +188,7 @@ def test_of_a_layer_that_runs_twice_the_first_run_counts(rng):
     found = explain.feature_maps(model, backend.asarray(x), "twice")
     np.testing.assert_array_equal(backend.to_numpy(found), np.maximum(x, 0).reshape(2, 4))
     outputs, inner = score_from_layer(model, Tensor(backend.asarray(x)), "twice")
-    np.testing.assert_array_equal(inner.numpy(), np.maximum(x, 0).reshape(2, 4))
+    np.testing.assert_array_equal(inner[0].numpy(), np.maximum(x, 0).reshape(2, 4))
     assert outputs.shape == (2, 4)
 
 
@@ -211,8 +213,7 @@ def test_hooks_of_the_models_owner_see_and_change_what_they_always_do(network, i
 def test_nothing_is_recorded_before_the_layer_of_interest(network, images):
     with frozen(network):
         outputs, inner = score_from_layer(network, Tensor(images), "norm")
-        assert inner.is_leaf
-        assert inner.requires_grad
+        assert [each.is_leaf and each.requires_grad for each in inner] == [True]
         assert outputs.requires_grad
         assert not layer_output(network, Tensor(images), "pool").requires_grad
 
@@ -221,6 +222,52 @@ def test_the_last_convolution_is_found_by_itself(network):
     assert explain.last_convolution(network) == "conv"
     with pytest.raises(OptionError, match="Branches has no convolution"):
         explain.last_convolution(Branches())
+
+
+def test_of_a_committee_it_is_that_of_each_member(network):
+    members = [network, Conv2d(1, 2, 3)]
+    assert explain.last_convolution(Committee(members)) == "members.0.conv+members.1"
+    nested = Sequential(first=Conv2d(1, 1, 3), judges=Committee([Committee(members), network]))
+    assert explain.last_convolution(nested) == (
+        "judges.members.0.members.0.conv+judges.members.0.members.1+judges.members.1.conv"
+    )
+    behind = Sequential(judges=Committee([network]), last=Conv2d(1, 2, 3))
+    assert explain.last_convolution(behind) == "last"
+
+
+def test_joined_layers_give_what_all_of_them_give_side_by_side(network, images):
+    committee = Committee([network, make_network(seed=3)])
+    names = ("members.1.norm", "members.0.conv")
+    apart = [explain.feature_maps(committee, images, name) for name in names]
+    found = backend.to_numpy(explain.feature_maps(committee, images, "+".join(names)))
+    np.testing.assert_array_equal(found, np.concatenate([*map(backend.to_numpy, apart)], axis=3))
+    top = explain.top_activations(committee, [images], "+".join(names), filters=[1, 5])
+    for place, (name, number) in enumerate(zip(names, (1, 1), strict=True)):
+        alone = explain.top_activations(committee, [images], name, filters=[number])
+        np.testing.assert_array_equal(top.indices[place], alone.indices[0])
+
+
+def test_a_name_with_a_plus_is_itself(network, images):
+    model = Sequential({"a+b": network.conv, "a": network.norm, "b": network.norm})
+    found = explain.feature_maps(model, images, "a+b")
+    np.testing.assert_array_equal(
+        backend.to_numpy(found), backend.to_numpy(explain.feature_maps(network, images, "conv"))
+    )
+
+
+@pytest.mark.parametrize(
+    ("layer", "error", "match"),
+    [
+        ("conv+con", OptionError, "there is no 'con'; did you mean conv"),
+        ("conv+", OptionError, "there is no ''"),
+        ("conv+pool", ShapeError, r"conv and pool give pictures of .* \(6, 6\) and \(3, 3\)"),
+        ("norm+scores", ShapeError, "norm and scores give pictures of different sizes"),
+    ],
+)
+def test_layers_that_cannot_be_joined_are_refused(network, images, layer, error, match):
+    for ask in (explain.feature_maps, explain.grad_cam):
+        with pytest.raises(error, match=match):
+            ask(network, images, layer)
 
 
 def test_a_layer_is_explained_by_the_very_weights_of_the_moment(network, images):

@@ -9,6 +9,7 @@ from minicnn import backend, ops, optim, zoo
 from minicnn.autograd import Tensor, no_grad
 from minicnn.errors import OptionError
 from minicnn.nn.activation import LeakyReLU, ReLU
+from minicnn.nn.committee import Committee
 from minicnn.nn.containers import Sequential
 from minicnn.nn.conv import Conv2d
 from minicnn.nn.dropout import Dropout
@@ -132,8 +133,9 @@ def test_a_gradient_that_others_share_is_not_changed_in_place(rng):
     assert model[0].weight.grad is None
 
 
-def test_the_network_of_the_zoo_can_have_it(rng):
-    model = zoo.build("residual_cnn", widths=(4, 6, 8, 10), input_shape=(16, 16, 1), seed=0)
+@pytest.mark.parametrize("name", ["residual_cnn", "residual_committee"])
+def test_networks_of_the_zoo_can_have_it(rng, name):
+    model = zoo.build(name, widths=(4, 6, 8, 10), input_shape=(16, 16, 1), seed=0)
     MirrorSymmetry(model)
     images = rng.standard_normal((3, 16, 16, 1)).astype(np.float32)
     np.testing.assert_allclose(*both(model, images), rtol=1e-4, atol=1e-6)
@@ -153,6 +155,11 @@ GLOBAL = (GlobalAvgPool2d(), Linear(4, 2, rng=0))
 @pytest.mark.parametrize(
     ("layers", "match"),
     [
+        (
+            (Committee([Sequential(Conv2d(1, 4, 3, rng=0), GlobalAvgPool2d())]),),
+            r"0\.members\.0 has no dense layer after a global average",
+        ),
+        ((Conv2d(1, 4, 3, rng=0), Committee([ReLU()]), *GLOBAL), "1: of a Committee for channels"),
         ((Conv2d(1, 4, 3, rng=0), Flatten(), Linear(4, 2, rng=0)), "1: of a Flatten for channels"),
         ((Linear(1, 4, rng=0), *GLOBAL), "0: of a Linear for images"),
         ((Residual(Conv2d(2, 2, 3, rng=0)), *GLOBAL), "0: of a Residual for images"),

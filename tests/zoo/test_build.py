@@ -19,6 +19,7 @@ from minicnn.zoo.systems import SYSTEMS
 # What the reports say, or what follows from what they say: (learned, batch norm's statistics).
 PARAMETERS = {
     "residual_cnn": (1_941_575, 2_752),
+    "residual_committee": (2 * 1_941_575, 2 * 2_752),
     "deep_vgg": (8_786_631, 0),
     "avgpool_cnn": (2_099_911, 4_544),
     "avgpool_dnn": (2_104_227, 2_152),
@@ -39,6 +40,7 @@ FLATTENED = {
 }
 SLOPES = {
     "residual_cnn": {0.1},
+    "residual_committee": {0.1},
     "deep_vgg": {0.5},
     "avgpool_cnn": {0.3},
     "avgpool_dnn": {0.3},
@@ -298,7 +300,10 @@ def test_description_is_one_line(name):
     ("call", "match"),
     [
         (lambda: zoo.build("deep_vg"), "'deep_vg' is unknown; did you mean deep_vgg"),
-        (lambda: zoo.build("resnet"), "'resnet' is unknown; choose one of residual_cnn, deep_vgg"),
+        (
+            lambda: zoo.build("resnet"),
+            "'resnet' is unknown; choose one of residual_cnn, residual_committee",
+        ),
         (lambda: zoo.build(["small_cnn"]), r"\['small_cnn'\] is unknown"),
         (lambda: zoo.describe("nothing"), "'nothing' is unknown"),
         (lambda: zoo.build("plain_dnn", drop=0.1), "plain_dnn: the option 'drop' .* takes dropout"),

@@ -154,10 +154,10 @@ def _cut(x, table, stride, start, counts, corner):
                     source, target = x[image, top + i, left + j, c:], patch[(i * N + j) * _CELL :]
                     for k in range(count):
                         target[k] = source[k]
-            for j in range(N):
-                into(patch, j * _CELL, half, j * N * _CELL, count)
-            for i in range(N):
-                into(half, i * _CELL, done, i * N * _CELL, count)
+            for turn in range(2):
+                source, target = (half, done) if turn else (patch, half)
+                for j in range(N):
+                    into(source, j * _CELL, target, j * N * _CELL, count)
             _put(done, N * N, table, stride, at + c, count)
 
 
@@ -174,10 +174,10 @@ def _join(table, stride, start, y, bias, slope, counts):
         for c in range(0, channels, _CELL):
             count = min(_CELL, channels - c)
             _get(patch, N * N, table, stride, at + c, count)
-            for j in range(N):
-                outof(patch, j * _CELL, half, j * N * _CELL, count)
-            for i in range(M):
-                outof(half, i * _CELL, done, i * N * _CELL, count)
+            for turn in range(2):
+                source, target = (half, done) if turn else (patch, half)
+                for j in range(M if turn else N):
+                    outof(source, j * _CELL, target, j * N * _CELL, count)
             shift = bias[c:]
             for i in range(min(M, height - top)):
                 for j in range(min(M, width - left)):
@@ -214,10 +214,10 @@ def _cut_gradient(gy, y, slope, table, stride, start, sums, counts):
                         total[k] += value
             for k in range(count):
                 sums[c + k] += total[k]
-            for j in range(M):
-                outof_back(patch, j * _CELL, half, j * N * _CELL, count)
-            for i in range(N):
-                outof_back(half, i * _CELL, done, i * N * _CELL, count)
+            for turn in range(2):
+                source, target = (half, done) if turn else (patch, half)
+                for j in range(N if turn else M):
+                    outof_back(source, j * _CELL, target, j * N * _CELL, count)
             _put(done, N * N, table, stride, at + c, count)
 
 
@@ -237,10 +237,10 @@ def _join_gradient(table, stride, start, gx, counts, corner):
         for c in range(0, channels, _CELL):
             count = min(_CELL, channels - c)
             _get(patch, N * N, table, stride, at + c, count)
-            for j in range(N):
-                into_back(patch, j * _CELL, half, j * N * _CELL, count)
-            for i in range(N):
-                into_back(half, i * _CELL, done, i * N * _CELL, count)
+            for turn in range(2):
+                source, target = (half, done) if turn else (patch, half)
+                for j in range(N):
+                    into_back(source, j * _CELL, target, j * N * _CELL, count)
             for i in range(max(0, -top), min(N, height - top)):
                 for j in range(max(0, -left), min(N, width - left)):
                     source, target = done[(i * N + j) * _CELL :], gx[image, top + i, left + j, c:]
@@ -259,10 +259,10 @@ def _filters(w, size, table, stride, start, stop):
                 source, target = w[(i * R + j) * size + at :], patch[(i * N + j) * _CELL :]
                 for k in range(count):
                     target[k] = source[k]
-        for j in range(R):
-            spread(patch, j * _CELL, half, j * N * _CELL, count)
-        for i in range(N):
-            spread(half, i * _CELL, done, i * N * _CELL, count)
+        for turn in range(2):
+            source, target = (half, done) if turn else (patch, half)
+            for j in range(N if turn else R):
+                spread(source, j * _CELL, target, j * N * _CELL, count)
         _put(done, N * N, table, stride, at, count)
 
 
@@ -273,10 +273,11 @@ def _filters_gradient(table, stride, gw, size, start, stop):
     for at in range(start, stop, _CELL):
         count = min(_CELL, stop - at)
         _get(patch, N * N, table, stride, at, count)
-        for j in range(N):
-            spread_back(patch, j * _CELL, half, j * N * _CELL, count)
+        for turn in range(2):
+            source, target = (half, done) if turn else (patch, half)
+            for j in range(R if turn else N):
+                spread_back(source, j * _CELL, target, j * N * _CELL, count)
         for i in range(R):
-            spread_back(half, i * _CELL, done, i * N * _CELL, count)
             for j in range(R):
                 source, target = done[(i * N + j) * _CELL :], gw[(i * R + j) * size + at :]
                 for k in range(count):

@@ -190,7 +190,11 @@ def _parser(program: str) -> Parser:
         metavar="N",
         help="faces over which the methods are compared (64; no fewer than --faces)",
     )
-    add("--layer", metavar="NAME", help="of Grad-CAM (the last convolution)")
+    add(
+        "--layer",
+        metavar="NAME",
+        help="of Grad-CAM (the last convolution, or that of each member); A+B for two as one",
+    )
     add(
         "--features",
         action="append",

@@ -6,7 +6,7 @@ from typing import Any
 
 from minicnn import backend
 from minicnn.autograd import Tensor, grad
-from minicnn.errors import ShapeError
+from minicnn.errors import OptionError, ShapeError
 from minicnn.explain.inputs import BATCH_SIZE, as_images, chosen_scores, chunks, classes_of
 from minicnn.explain.observation import frozen, last_convolution, score_from_layer
 from minicnn.explain.resampling import enlarge
@@ -58,7 +58,8 @@ def grad_cam(
     Raises
     ------
     OptionError
-        There is no such layer (the message lists those that there are), or no such class.
+        There is no such layer (the message lists those that there are), the scores do not depend
+        on it, or there is no such class.
     ShapeError
         The layer gives no maps, or the images are not as described.
     """
@@ -75,7 +76,13 @@ def grad_cam(
                     f"grad_cam: layer {name} gives the shape {maps[0].shape}; expected maps "
                     "(N, h, w, c): name a layer before the flattening"
                 )
-            gradients = grad(chosen_scores(outputs, classes[part]).sum(), maps)
+            scores = chosen_scores(outputs, classes[part]).sum()
+            gradients = grad(scores, maps, allow_unused=True)
+            if any(each is None for each in gradients):
+                raise OptionError(
+                    f"grad_cam: the scores do not depend on layer {name}; name one that leads to "
+                    "them, and join no layer with one that comes after it"
+                )
             found.append(sum(map(_weighted, maps, gradients)))
     cams = xp.concatenate(found)
     cams = xp.maximum(cams, 0) if relu else cams

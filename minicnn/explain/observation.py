@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
-from functools import partial
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from minicnn.autograd import Tensor, enable_grad
@@ -100,6 +99,10 @@ def last_convolution(model: Module) -> str:
     OptionError
         It has none.
     """
+    return "+".join(_last_convolutions(model))
+
+
+def _last_convolutions(model: Module) -> list[str]:
     modules = dict(model.named_modules())
     names = [name for name, module in modules.items() if isinstance(module, Conv2d)]
     if not names:
@@ -110,13 +113,12 @@ def last_convolution(model: Module) -> str:
     for name, module in modules.items():
         if isinstance(module, Committee) and (not name or names[-1].startswith(f"{name}.")):
             members = f"{name}.members".lstrip(".")
-            found = [
+            return [
                 f"{members}.{number}.{each}".rstrip(".")
                 for number, member in enumerate(module.members)
-                for each in last_convolution(member).split("+")
+                for each in _last_convolutions(member)
             ]
-            return "+".join(found)
-    return names[-1]
+    return names[-1:]
 
 
 class _Reached(BaseException):
@@ -149,14 +151,14 @@ def layer_output(model: Module, x: Tensor, layer: str | None) -> Tensor:
         return _checked(model(x), "the model", x)
 
     layers = _parts(model, layer)
-    found: dict[str, Tensor] = {}
+    found: dict[Module, Tensor] = {}
 
-    def note(name: str, output: Any) -> None:
-        found.setdefault(name, _checked(output, f"layer {name}", x))
+    def note(module: Module, inputs: tuple, output: Any) -> None:
+        found.setdefault(module, _checked(output, f"layer {layers[module]}", x))
         if len(found) == len(layers):
             raise _Reached
 
-    with _noting(layers, note), suppress(_Reached):
+    with hooked(layers, note), suppress(_Reached):
         model(x)
     outputs = _in_order(found, layers)
     return outputs[0] if len(outputs) == 1 else concatenate(outputs, -1)
@@ -189,56 +191,40 @@ def score_from_layer(model: Module, x: Tensor, layer: str) -> tuple[Tensor, list
         There is no such layer, it does not run, or it gives no tensor.
     """
     layers = _parts(model, layer)
-    found: dict[str, Tensor] = {}
+    found: dict[Module, Tensor] = {}
 
-    def make_leaf(name: str, output: Any) -> Tensor | None:
-        if name in found:
+    def make_leaf(module: Module, inputs: tuple, output: Any) -> Tensor | None:
+        if module in found:
             return None
-        output = _checked(output, f"layer {name}", x)
-        found[name] = Tensor(output.data, requires_grad=True)
-        return found[name]
+        output = _checked(output, f"layer {layers[module]}", x)
+        found[module] = Tensor(output.data, requires_grad=True)
+        return found[module]
 
-    with _noting(layers, make_leaf):
+    with hooked(layers, make_leaf):
         outputs = _checked(model(x), "the model", x)
     return outputs, _in_order(found, layers)
 
 
-def _parts(model: Module, layer: str) -> dict[str, Module]:
+def _parts(model: Module, layer: str) -> dict[Module, str]:
     # The modules that a name, or several names, mean. A module's own name may have a plus in it.
     known = dict(model.named_modules(remove_duplicate=False))
     names = [layer] if layer in known else str(layer).split("+")
-    return {name: find_layer(model, name) for name in names}
+    return {find_layer(model, name): name for name in names}
 
 
-@contextmanager
-def _noting(layers: dict[str, Module], note: Callable[[str, Any], Any]) -> Iterator[None]:
-    # Calls `note` with the name of a layer and what it gives; what it returns takes its place.
-    with ExitStack() as stack:
-        for name, module in layers.items():
-            stack.enter_context(hooked([module], partial(_noted, note, name)))
-        yield
-
-
-def _noted(
-    note: Callable[[str, Any], Any], name: str, module: Module, inputs: Any, output: Any
-) -> Any:
-    return note(name, output)
-
-
-def _in_order(found: dict[str, Tensor], layers: dict[str, Module]) -> list[Tensor]:
-    for name in layers:
-        if name not in found:
+def _in_order(found: dict[Module, Tensor], layers: dict[Module, str]) -> list[Tensor]:
+    for module, name in layers.items():
+        if module not in found:
             raise OptionError(
                 f"layer: {name!r} does not run when the model is called; name another one"
             )
-    outputs = [found[name] for name in layers]
-    shapes = [output.shape[:-1] for output in outputs]
-    for name, shape in zip(layers, shapes, strict=True):
-        if shape != shapes[0]:
-            first = next(iter(layers))
+    outputs = [found[module] for module in layers]
+    first, *others = zip(layers.values(), [output.shape[1:-1] for output in outputs], strict=True)
+    for name, size in others:
+        if size != first[1]:
             raise ShapeError(
-                f"layer: {first} and {name} give pictures of different sizes, {shapes[0][1:]} and "
-                f"{shape[1:]}; join layers of one size"
+                f"layer: {first[0]} and {name} give pictures of different sizes, {first[1]} and "
+                f"{size}; join layers of one size"
             )
     return outputs
 

@@ -25,7 +25,8 @@ class Committee(Module):
     the first Kth of the batch, and so on. A step then costs what it costs with one member, for all
     of them together, and the members come to differ, which is what their mean lives on
     (Hansen and Salamon, "Neural network ensembles", 1990). Batches must be shuffled, so that each
-    member sees all examples in the course of the epochs.
+    member sees all examples in the course of the epochs. For models that were trained apart there
+    is :class:`minicnn.training.Ensemble`.
 
     Parameters
     ----------

@@ -16,19 +16,14 @@ from minicnn.zoo.network import Layers
 
 __all__ = ["residual_cnn", "residual_committee"]
 
-# Of each stage.
-WIDTHS = (32, 64, 128, 256)
-BLOCKS = (0, 1, 1, 1)
-DROPOUT = (0.0, 0.0, 0.0, 0.4)
-
 
 def residual_cnn(
     layers: Layers,
     num_classes: int,
     *,
-    widths: Sequence[int] = WIDTHS,
-    blocks: Sequence[int] = BLOCKS,
-    dropout: Sequence[float] = DROPOUT,
+    widths: Sequence[int] = (32, 64, 128, 256),
+    blocks: Sequence[int] = (0, 1, 1, 1),
+    dropout: Sequence[float] = (0.0, 0.0, 0.0, 0.4),
 ) -> None:
     """Four stages of 3x3 convolutions with residual blocks and batch norm, a global average.
 
@@ -63,15 +58,7 @@ def residual_cnn(
     layers.dense("logits", num_classes)
 
 
-def residual_committee(
-    layers: Layers,
-    num_classes: int,
-    *,
-    members: int = 2,
-    widths: Sequence[int] = WIDTHS,
-    blocks: Sequence[int] = BLOCKS,
-    dropout: Sequence[float] = DROPOUT,
-) -> None:
+def residual_committee(layers: Layers, num_classes: int, *, members: int = 2) -> None:
     """Several residual_cnn, each of which learns from its share of a batch, and their mean.
 
     Parameters
@@ -79,14 +66,9 @@ def residual_committee(
     layers : Layers
     num_classes : int
     members : int
-    widths, blocks, dropout : sequence
-        Of each member, as for :func:`residual_cnn`.
     """
-
-    def build(member: Layers) -> None:
-        residual_cnn(member, num_classes, widths=widths, blocks=blocks, dropout=dropout)
-
-    layers.committee("committee", positive(members, "members"), build)
+    count = positive(members, "members")
+    layers.committee("committee", count, lambda member: residual_cnn(member, num_classes))
 
 
 def _several(option: str, values: Any) -> Sequence[Any]:

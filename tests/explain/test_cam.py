@@ -142,6 +142,11 @@ def test_a_committee_has_the_maps_of_all_its_members(with_linear_head, images, r
     assert np.abs(found - host(explain.grad_cam(logs[0], images, None, 1, **size))).max() > 1e-3
 
 
+def test_layers_of_which_one_follows_from_the_other_are_refused(with_linear_head, images):
+    with pytest.raises(OptionError, match=r"do not depend on layer maps\.conv\+maps\.relu; name"):
+        explain.grad_cam(with_linear_head, images, "maps.conv+maps.relu")
+
+
 def test_enlarging_keeps_a_constant_map_and_a_single_number(rng):
     maps = np.full((1, 1, 1), 3.0)
     np.testing.assert_allclose(host(enlarge(backend.asarray(maps), (4, 5))), np.full((1, 4, 5), 3))

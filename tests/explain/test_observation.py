@@ -231,6 +231,8 @@ def test_of_a_committee_it_is_that_of_each_member(network):
     assert explain.last_convolution(nested) == (
         "judges.members.0.members.0.conv+judges.members.0.members.1+judges.members.1.conv"
     )
+    plus = Committee([Sequential({"a+b": Conv2d(1, 2, 3)})])
+    assert explain.last_convolution(plus) == "members.0.a+b"
     behind = Sequential(judges=Committee([network]), last=Conv2d(1, 2, 3))
     assert explain.last_convolution(behind) == "last"
 

@@ -133,9 +133,12 @@ def test_a_gradient_that_others_share_is_not_changed_in_place(rng):
     assert model[0].weight.grad is None
 
 
-@pytest.mark.parametrize("name", ["residual_cnn", "residual_committee"])
-def test_networks_of_the_zoo_can_have_it(rng, name):
-    model = zoo.build(name, widths=(4, 6, 8, 10), input_shape=(16, 16, 1), seed=0)
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [("residual_cnn", {"widths": (4, 6, 8, 10)}), ("residual_committee", {"members": 3})],
+)
+def test_networks_of_the_zoo_can_have_it(rng, name, options):
+    model = zoo.build(name, input_shape=(16, 16, 1), seed=0, **options)
     MirrorSymmetry(model)
     images = rng.standard_normal((3, 16, 16, 1)).astype(np.float32)
     np.testing.assert_allclose(*both(model, images), rtol=1e-4, atol=1e-6)

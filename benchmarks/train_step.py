@@ -30,8 +30,8 @@ SPEED_NOTE = (
     "the repetitions; above 1, minicnn is faster."
 )
 MEMORY_NOTE = (
-    "Peak memory of each contender's own process; net of what it had after the import and the "
-    "making of the data, so that what is imported later counts, and compiling. The ratio is "
+    "Peak memory of each contender's own process; net of what it had after the imports (Numba's "
+    "with minicnn) and the making of the data, so that compiling counts. The ratio is "
     "against the better float32 layout of PyTorch; page faults and the first step, in which some "
     "compile, are minicnn's. GFLOP: of one image forward, by the textbook count."
 )

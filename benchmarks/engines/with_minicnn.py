@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -9,6 +10,11 @@ import numpy as np
 
 import minicnn
 from minicnn import ops, optim, zoo
+from minicnn.kernels import compiled
+
+if compiled.enabled():
+    # Training imports it when first needed. Here it is in memory before, as what peers are made of.
+    importlib.import_module("numba")
 
 OPERATIONS: dict[str, Callable[..., Any]] = {
     "add": ops.add,

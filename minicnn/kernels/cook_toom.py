@@ -29,7 +29,7 @@ _LARGEST = len(_POINTS) + 1  # n; with these eight, float32 is within 2e-5 of fl
 
 # A place of the transformed filters is written and read once or twice whatever the batch, which
 # takes about as long as the products of so many tiles.
-FILTER_TILES = 120
+FILTER_TILES = 28
 
 
 class Matrices(NamedTuple):

@@ -6,6 +6,7 @@ channels. The transform of both axes is two products with small matrices, one fo
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,10 @@ from minicnn.kernels.activation import leaky_relu_gradient, rectify
 from minicnn.kernels.sizes import Pair
 
 __all__ = ["Tiles"]
+
+# Pairs of channels whose filters are transformed at a time: what is between the two products stays
+# in the second-level cache, and the rows are long enough to be written at full speed.
+_PAIRS = 1 << 13
 
 
 class Tiles:
@@ -106,11 +111,13 @@ class Tiles:
 
     def filters(self, w: Any, table: Any, part: slice) -> None:
         """Transform filters (r^2, K), or a part of the K, to G g G^T, (n^2, K)."""
-        self._transform(self._g, w[:, part].reshape(self.r, -1), table, part.start)
+        for some in _parts(w, part):
+            self._transform(self._g, w[:, some].reshape(self.r, -1), table, some.start)
 
     def filters_gradient(self, table: Any, gw: Any, part: slice) -> None:
         """Put G^T dU G into gw (r^2, K), or into a part of the K: the adjoint of filters."""
-        gw[:, part] = self._transformed(self._g.T, table, part.start, part.stop - part.start)
+        for some in _parts(gw, part):
+            gw[:, some] = self._transformed(self._g.T, table, some.start, some.stop - some.start)
 
     def _frame(self, x: Any, n: int, c: int) -> Any:
         height, width = (count * self.m + self.r - 1 for count in self.counts)
@@ -142,3 +149,10 @@ class Tiles:
         part = table[:, start : start + count].reshape(n, n, -1)
         half = backend.xp(table).matmul(matrix, part)
         return (matrix @ half.reshape(n, -1)).reshape(k * k, -1)
+
+
+def _parts(like: Any, part: slice) -> Iterator[slice]:
+    # Each starts kernels of its own on another backend, and is too small for that.
+    step = _PAIRS if backend.xp(like) is np else max(1, part.stop - part.start)
+    for start in range(part.start, part.stop, step):
+        yield slice(start, min(start + step, part.stop))

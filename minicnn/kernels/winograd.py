@@ -27,6 +27,7 @@ _CHUNK = 1 << 19  # numbers in a table of one thread: about a core's second-leve
 _BATCH = 1 << 24  # numbers in a table that all threads share
 _SHARED = 1 << 14  # pairs of channels from which on the threads share the places
 _PARALLEL = 1 << 20  # products of two numbers from which on a second thread gains
+_COMPILED = 1 << 19  # numbers in a table of all images from which compiled transforms gain
 _LEAST_TILES = 96  # rows of a product, so that the filters are not read again for a few of them
 _TRANSFORM = 45  # products in whose time a number of a tile is transformed
 _PATCHES = 1.5  # times the products of the direct way, for its copies of patches
@@ -74,10 +75,11 @@ class _Plan:
         counts = (-(-output[0] // m), -(-output[1] // m))
         self.tiles = counts[0] * counts[1]  # of an image
         corner = (padding[0][0], padding[1][0])
-        if compiled.usable(x):
+        size = self.places * images * self.tiles * max(self.c, self.o)
+        if size >= _COMPILED and compiled.usable(x):
             from minicnn.kernels.compiled.tiles import CompiledTiles
 
-            self.work: Any = CompiledTiles(m, self.r, counts, corner)
+            self.work: Tiles = CompiledTiles(x, m, self.r, counts, corner)
         else:
             self.work = Tiles(x, m, self.r, counts, corner)
         pairs = self.c * self.o

@@ -176,10 +176,10 @@ def test_the_direct_way_is_chosen_for_small_patches_where_there_is_code_for_them
     ("kernel", "output", "images", "m"),
     [
         (3, (48, 48), 32, 6),
-        (3, (12, 12), 32, 4),  # F(6x6) would need fewer products, but larger filters
-        (3, (12, 12), 128, 6),
-        (3, (6, 6), 32, 3),
-        (3, (6, 6), 128, 3),
+        (3, (12, 12), 8, 4),  # F(6x6) would need fewer products, but larger filters
+        (3, (12, 12), 32, 6),
+        (3, (6, 6), 16, 3),
+        (3, (6, 6), 32, 6),
         (3, (4, 4), 128, 4),
         (3, (3, 3), 32, 3),
         (5, (48, 48), 32, 4),

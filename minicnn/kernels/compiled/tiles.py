@@ -16,37 +16,32 @@ from minicnn.kernels import cook_toom
 from minicnn.kernels.compiled.jit import inlined, specialised
 from minicnn.kernels.compiled.straight import product
 from minicnn.kernels.sizes import Pair
+from minicnn.kernels.tiles import Tiles
 
 __all__ = ["CompiledTiles"]
 
 _CELL = 64  # channels at a time: three scratch arrays of a tile fit the first-level cache
 
 
-class CompiledTiles:
-    """What :class:`minicnn.kernels.tiles.Tiles` does, for float32 arrays of NumPy.
+class CompiledTiles(Tiles):
+    """The same for float32 arrays of NumPy, with compiled transforms of images.
 
-    Parameters
-    ----------
-    m, r : int
-        Outputs of a tile and size of the kernel.
-    counts : pair of int
-        Rows and columns of tiles of an image.
-    corner : pair of int
-        Rows and columns of padding before the image.
+    Those of filters stay matrix products: with rows so long, no compiled code is faster.
     """
 
-    def __init__(self, m: int, r: int, counts: Pair, corner: Pair) -> None:
-        self._do, self._counts, self._corner = _functions(m, r), counts, corner
+    def __init__(self, like: Any, m: int, r: int, counts: Pair, corner: Pair) -> None:
+        super().__init__(like, m, r, counts, corner)
+        self._do = _functions(m, r)
 
     def cut(self, x: Any, table: Any, start: int) -> None:
         """Transform the overlapping tiles of images (N, H, W, C): B^T d B."""
-        self._do.cut(_packed(x), *_flat(table), start, self._counts, self._corner)
+        self._do.cut(_packed(x), *_flat(table), start, self.counts, self.corner)
 
     def join(self, table: Any, start: int, y: Any, bias: Any, slope: float) -> None:
         """Put the outputs A^T M A of tiles into y (N, OH, OW, O), with bias and activation."""
         if bias is None:
             bias = np.zeros(y.shape[3], np.float32)
-        self._do.join(*_flat(table), start, y, _packed(bias), np.float32(slope), self._counts)
+        self._do.join(*_flat(table), start, y, _packed(bias), np.float32(slope), self.counts)
 
     def cut_gradient(
         self, gy: Any, y: Any, slope: float, table: Any, start: int, bias: bool
@@ -58,20 +53,12 @@ class CompiledTiles:
         gy = _packed(gy)
         y = gy if y is None else _packed(y)
         sums = np.zeros(gy.shape[3])
-        self._do.cut_gradient(gy, y, np.float32(slope), *_flat(table), start, sums, self._counts)
+        self._do.cut_gradient(gy, y, np.float32(slope), *_flat(table), start, sums, self.counts)
         return sums if bias else None
 
     def join_gradient(self, table: Any, start: int, gx: Any) -> None:
         """Add up the overlapping tiles B dV B^T in gx (N, H, W, C): the adjoint of cut."""
-        self._do.join_gradient(*_flat(table), start, gx, self._counts, self._corner)
-
-    def filters(self, w: Any, table: Any, part: slice) -> None:
-        """Transform filters (r^2, K), or a part of the K, to G g G^T, (n^2, K)."""
-        self._do.filters(*_flat(_packed(w)), *_flat(table), part.start, part.stop)
-
-    def filters_gradient(self, table: Any, gw: Any, part: slice) -> None:
-        """Put G^T dU G into gw (r^2, K), or into a part of the K: the adjoint of filters."""
-        self._do.filters_gradient(*_flat(table), *_flat(gw), part.start, part.stop)
+        self._do.join_gradient(*_flat(table), start, gx, self.counts, self.corner)
 
 
 def _packed(array: Any) -> Any:
@@ -85,21 +72,19 @@ def _flat(matrix: Any) -> tuple[Any, int]:
 
 @functools.cache
 def _functions(m: int, r: int) -> SimpleNamespace:
-    """Compile the six transforms of F(m x m, r x r)."""
+    """Compile the four transforms of images for F(m x m, r x r)."""
     n = m + r - 1
-    b, g, a = (matrix.tolist() for matrix in cook_toom.transforms(m, r))
+    b, _, a = (matrix.tolist() for matrix in cook_toom.transforms(m, r))
     matrices = {
         "into": b,
         "into_back": _turned(b),
         "outof": a,
         "outof_back": _turned(a),
-        "spread": g,
-        "spread_back": _turned(g),
     }
     # One column of the scratch arrays [n][n][_CELL] is read, one row is written: twice is both.
     lines = {name: product(matrix, n * _CELL, _CELL) for name, matrix in matrices.items()}
-    values: dict[str, Any] = {"N": n, "M": m, "R": r, **lines}
-    functions = (_cut, _join, _cut_gradient, _join_gradient, _filters, _filters_gradient)
+    values: dict[str, Any] = {"N": n, "M": m, **lines}
+    functions = (_cut, _join, _cut_gradient, _join_gradient)
     return SimpleNamespace(**{each.__name__[1:]: specialised(each, **values) for each in functions})
 
 
@@ -108,13 +93,11 @@ def _turned(matrix: list[list[float]]) -> list[list[float]]:
 
 
 # What follows is compiled for each m and r; these are set then.
-N = M = R = 0
+N = M = 0
 into: Any = None
 into_back: Any = None
 outof: Any = None
 outof_back: Any = None
-spread: Any = None
-spread_back: Any = None
 
 
 @inlined
@@ -246,39 +229,3 @@ def _join_gradient(table, stride, start, gx, counts, corner):
                     source, target = done[(i * N + j) * _CELL :], gx[image, top + i, left + j, c:]
                     for k in range(count):
                         target[k] += source[k]
-
-
-def _filters(w, size, table, stride, start, stop):
-    patch = np.empty(N * N * _CELL, np.float32)
-    half = np.empty(N * N * _CELL, np.float32)
-    done = np.empty(N * N * _CELL, np.float32)
-    for at in range(start, stop, _CELL):
-        count = min(_CELL, stop - at)
-        for i in range(R):
-            for j in range(R):
-                source, target = w[(i * R + j) * size + at :], patch[(i * N + j) * _CELL :]
-                for k in range(count):
-                    target[k] = source[k]
-        for turn in range(2):
-            source, target = (half, done) if turn else (patch, half)
-            for j in range(N if turn else R):
-                spread(source, j * _CELL, target, j * N * _CELL, count)
-        _put(done, N * N, table, stride, at, count)
-
-
-def _filters_gradient(table, stride, gw, size, start, stop):
-    patch = np.empty(N * N * _CELL, np.float32)
-    half = np.empty(N * N * _CELL, np.float32)
-    done = np.empty(N * N * _CELL, np.float32)
-    for at in range(start, stop, _CELL):
-        count = min(_CELL, stop - at)
-        _get(patch, N * N, table, stride, at, count)
-        for turn in range(2):
-            source, target = (half, done) if turn else (patch, half)
-            for j in range(R if turn else N):
-                spread_back(source, j * _CELL, target, j * N * _CELL, count)
-        for i in range(R):
-            for j in range(R):
-                source, target = done[(i * N + j) * _CELL :], gw[(i * R + j) * size + at :]
-                for k in range(count):
-                    target[k] = source[k]

@@ -138,12 +138,15 @@ def train(run: Prepared, program: str) -> None:
             if request.overwrite:
                 folder.clear()
                 folder.make()
-            write_json(folder.config, _config(faces, options, folder, program))
+
+            def begun() -> None:
+                write_json(folder.config, _config(faces, options, folder, program))
+
             probabilities = None
             if options.folds is not None:
-                _train_folds(run, say)
+                _train_folds(run, say, begun)
             else:
-                probabilities = _train_once(run, say)
+                probabilities = _train_once(run, say, begun)
             if request.report:
                 network = load_network(folder.path)
                 if probabilities is None:
@@ -205,7 +208,7 @@ def _announce(run: Prepared, say: Callable[[str], None]) -> None:
         say(f"note: the images now grow in {options.epochs} epochs, not in {epochs}")
 
 
-def _train_once(run: Prepared, say: Callable[[str], None]) -> np.ndarray:
+def _train_once(run: Prepared, say: Callable[[str], None], begun: Callable[[], None]) -> np.ndarray:
     """Train a single run, and return the probabilities of its validation images."""
     request, folder, options, _, faces, teacher = run
     if teacher is not None:
@@ -217,6 +220,7 @@ def _train_once(run: Prepared, say: Callable[[str], None]) -> np.ndarray:
         seed=options.seed,
         resume=request.resume,
         quiet=request.quiet,
+        begun=begun,
         teacher=teacher,
     )
     compiling = compiled.compile_seconds()
@@ -233,9 +237,11 @@ def _train_once(run: Prepared, say: Callable[[str], None]) -> np.ndarray:
     return result.probabilities["validation"]
 
 
-def _train_folds(run: Prepared, say: Callable[[str], None]) -> None:
+def _train_folds(run: Prepared, say: Callable[[str], None], begun: Callable[[], None]) -> None:
     request, folder, options, _, faces, _ = run
-    found, split = run_folds(faces, folder, options, resume=request.resume, quiet=request.quiet)
+    found, split = run_folds(
+        faces, folder, options, resume=request.resume, quiet=request.quiet, begun=begun
+    )
     folds = {f"fold {fold}": scores for fold, scores in enumerate(found.fold_scores, 1)}
     _tell({**folds, "all folds": found.scores}, split, folder, say)
 

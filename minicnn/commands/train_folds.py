@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -29,13 +30,20 @@ __all__ = ["run_folds"]
 
 
 def run_folds(
-    faces: Faces, folder: RunFolder, options: Options, *, resume: bool, quiet: bool
+    faces: Faces,
+    folder: RunFolder,
+    options: Options,
+    *,
+    resume: bool,
+    quiet: bool,
+    begun: Callable[[], None],
 ) -> tuple[CrossValidation, str]:
     """Train a network on each of K divisions of the training images, and write all files.
 
     Every fold has a folder of its own with the files of a run. In the folder of the whole there are
     the same: the confusion matrix of all folds' validation images together, the mean history, the
-    histories of all folds, and the weights of the fold with the best validation accuracy.
+    histories of all folds, and the weights of the fold with the best validation accuracy. The other
+    parameters are those of :func:`train_faces`.
 
     Returns
     -------
@@ -60,7 +68,13 @@ def run_folds(
             validation_source=f"fold {fold}",
         )
         result = train_faces(
-            part, own, options, seed=fold_seed(options.seed, fold), resume=resume, quiet=quiet
+            part,
+            own,
+            options,
+            seed=fold_seed(options.seed, fold),
+            resume=resume,
+            quiet=quiet,
+            begun=begun,
         )
         write_outputs(part, own, options, result)
         return result.probabilities["validation"]

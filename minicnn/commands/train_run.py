@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -69,9 +69,26 @@ class Identity(Callback):
             before = state.get(name, BEFORE.get(name))
             if before != value:
                 raise CheckpointError(
-                    f"checkpoint: it is of another run, with {name} {before!r} instead of "
-                    f"{value!r}; put the run's own checkpoint back, or begin anew with --overwrite"
+                    f"checkpoint: it is of a run with {name} {before!r} instead of {value!r}; "
+                    "resume with what the run was begun with, put its own checkpoint back, or "
+                    "begin anew with --overwrite"
                 )
+
+
+class Beginning(Callback):
+    """Does something when a run begins, or goes on from a checkpoint that was accepted.
+
+    Parameters
+    ----------
+    do : callable
+    """
+
+    def __init__(self, do: Callable[[], None]) -> None:
+        self._do = do
+
+    def on_fit_start(self, trainer: Trainer) -> None:
+        """Do it."""
+        self._do()
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,6 +125,7 @@ def train_faces(
     seed: int,
     resume: bool,
     quiet: bool,
+    begun: Callable[[], None],
     teacher: Teacher | None = None,
 ) -> Result:
     """Train a network and evaluate its best epoch on every split.
@@ -125,6 +143,8 @@ def train_faces(
         Go on from the checkpoint, if there is one.
     quiet : bool
         Show no progress.
+    begun : callable
+        Called when nothing can be refused any more, before anything in the folder is changed.
     teacher : Teacher, optional
 
     Returns
@@ -154,7 +174,7 @@ def train_faces(
     best = BestModel(folder.weights, metadata=metadata)
     identity = Identity(options, seed, train.content_hash(), taught.get("teacher"))
     writers = (HistoryWriter(folder.history), Checkpoint(folder.checkpoint))
-    callbacks: list[Callback] = [identity, best, *writers]
+    callbacks: list[Callback] = [identity, Beginning(begun), best, *writers]
     if options.patience is not None:
         callbacks.append(EarlyStopping(options.patience))
     if not quiet:

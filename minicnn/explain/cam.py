@@ -81,7 +81,7 @@ def grad_cam(
             if any(each is None for each in gradients):
                 raise OptionError(
                     f"grad_cam: the scores do not depend on layer {name}; name one that leads to "
-                    "them, and join no layer with one that comes after it"
+                    "them"
                 )
             found.append(sum(map(_weighted, maps, gradients)))
     cams = xp.concatenate(found)

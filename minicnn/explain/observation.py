@@ -23,6 +23,8 @@ __all__ = [
     "score_from_layer",
 ]
 
+_LISTED = 50  # layers in a message
+
 
 @contextmanager
 def frozen(model: Module) -> Iterator[None]:
@@ -75,7 +77,7 @@ def find_layer(model: Module, name: str) -> Module:
     Raises
     ------
     OptionError
-        There is none; the message lists those that there are.
+        There is none; the message lists some that there are.
     """
     known = dict(model.named_modules(remove_duplicate=False))
     del known[""]
@@ -83,10 +85,10 @@ def find_layer(model: Module, name: str) -> Module:
         return known[name]
     near = difflib.get_close_matches(str(name), known, 1)
     hint = f"did you mean {near[0]}? " if near else ""
-    raise OptionError(
-        f"layer: there is no {name!r}; {hint}{type(model).__name__} has "
-        f"{', '.join(known) or 'no layers'}"
-    )
+    listed = ", ".join(list(known)[:_LISTED]) or "no layers"
+    if len(known) > _LISTED:
+        listed += f" and {len(known) - _LISTED} more"
+    raise OptionError(f"layer: there is no {name!r}; {hint}{type(model).__name__} has {listed}")
 
 
 def last_convolution(model: Module) -> str:
@@ -102,13 +104,13 @@ def last_convolution(model: Module) -> str:
     return "+".join(_last_convolutions(model))
 
 
-def _last_convolutions(model: Module) -> list[str]:
+def _last_convolutions(model: Module, where: str = "") -> list[str]:
     modules = dict(model.named_modules())
     names = [name for name, module in modules.items() if isinstance(module, Conv2d)]
     if not names:
         raise OptionError(
-            f"layer: {type(model).__name__} has no convolution to take; name a layer that gives "
-            "maps of shape (N, H, W, C)"
+            f"layer: {where}{type(model).__name__} has no convolution to take; name a layer that "
+            "gives maps of shape (N, H, W, C)"
         )
     for name, module in modules.items():
         if isinstance(module, Committee) and (not name or names[-1].startswith(f"{name}.")):
@@ -116,7 +118,7 @@ def _last_convolutions(model: Module) -> list[str]:
             return [
                 f"{members}.{number}.{each}".rstrip(".")
                 for number, member in enumerate(module.members)
-                for each in _last_convolutions(member)
+                for each in _last_convolutions(member, f"member {number} of the committee, a ")
             ]
     return names[-1:]
 
@@ -188,7 +190,8 @@ def score_from_layer(model: Module, x: Tensor, layer: str) -> tuple[Tensor, list
     Raises
     ------
     OptionError
-        There is no such layer, it does not run, or it gives no tensor.
+        There is no such layer, it does not run, it gives no tensor, or it comes after another one
+        of those that are joined.
     """
     layers = _parts(model, layer)
     found: dict[Module, Tensor] = {}
@@ -197,6 +200,12 @@ def score_from_layer(model: Module, x: Tensor, layer: str) -> tuple[Tensor, list
         if module in found:
             return None
         output = _checked(output, f"layer {layers[module]}", x)
+        if output.requires_grad:  # nothing else does: parameters are frozen, images are given
+            before = " or ".join(layers[each] for each in found)
+            raise OptionError(
+                f"layer: {layers[module]} comes after {before}, and what that has to say would "
+                "count through it; join layers of which none follows from another"
+            )
         found[module] = Tensor(output.data, requires_grad=True)
         return found[module]
 
@@ -207,8 +216,12 @@ def score_from_layer(model: Module, x: Tensor, layer: str) -> tuple[Tensor, list
 
 def _parts(model: Module, layer: str) -> dict[Module, str]:
     # The modules that a name, or several names, mean. A module's own name may have a plus in it.
+    if not isinstance(layer, str):
+        raise OptionError(f"layer: expected a name, or several joined by '+', got {layer!r}")
     known = dict(model.named_modules(remove_duplicate=False))
-    names = [layer] if layer in known else str(layer).split("+")
+    names = [layer] if layer in known else layer.split("+")
+    if not all(names):
+        raise OptionError(f"layer: a name is missing in {layer!r}")
     return {find_layer(model, name): name for name in names}
 
 
@@ -224,7 +237,7 @@ def _in_order(found: dict[Module, Tensor], layers: dict[Module, str]) -> list[Te
         if size != first[1]:
             raise ShapeError(
                 f"layer: {first[0]} and {name} give pictures of different sizes, {first[1]} and "
-                f"{size}; join layers of one size"
+                f"{size}; name one of them, or layers of one size"
             )
     return outputs
 

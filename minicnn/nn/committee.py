@@ -25,8 +25,13 @@ class Committee(Module):
     the first Kth of the batch, and so on. A step then costs what it costs with one member, for all
     of them together, and the members come to differ, which is what their mean lives on
     (Hansen and Salamon, "Neural network ensembles", 1990). Batches must be shuffled, so that each
-    member sees all examples in the course of the epochs. For models that were trained apart there
-    is :class:`minicnn.training.Ensemble`.
+    member sees all examples in the course of the epochs; one with fewer rows than members goes
+    through all of them, as in evaluation. For models that were trained apart there is
+    :class:`minicnn.training.Ensemble`.
+
+    Of a mean loss over the batch, each member gets the gradient of its share, a Kth: plain SGD
+    needs K times the learning rate, Adam does not mind. What is counted while training, such as
+    the accuracy, is that of single members.
 
     Parameters
     ----------
@@ -41,26 +46,30 @@ class Committee(Module):
     Raises
     ------
     OptionError
-        There is no member.
+        There is no member, or one module is given instead of several.
     ShapeError
         When it is called: the members differ in their numbers of classes.
     """
 
     def __init__(self, members: Iterable[Module]) -> None:
+        if isinstance(members, Module) and not isinstance(members, ModuleList):
+            raise OptionError(
+                f"Committee: expected several modules, got one {type(members).__name__}; put it "
+                "into a list"
+            )
         self.members = ModuleList(members)
         if not len(self.members):
             raise OptionError("Committee: expected at least one member, got none")
 
     def forward(self, x: Any) -> Tensor:
         """Map x of shape (N, ...) to logits (N, classes)."""
-        if not self.training:
-            return mean_logits([member(x) for member in self.members])
         rows, count = len(x), len(self.members)
+        if not self.training or rows < count:
+            return mean_logits([member(x) for member in self.members])
         bounds = [rows * place // count for place in range(count + 1)]
         found = [
             member(x[start:stop])
             for member, start, stop in zip(self.members, bounds[:-1], bounds[1:], strict=True)
-            if start < stop or not rows
         ]
         return concatenate(_alike(found, start=1))
 

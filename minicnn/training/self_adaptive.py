@@ -50,7 +50,7 @@ class SelfAdaptiveTargets:
     ShapeError
         Targets and labels are not as described, or not of the same images and classes.
     OptionError
-        The momentum or the start is out of range.
+        The targets, the momentum or the start are out of range.
 
     Notes
     -----
@@ -85,6 +85,8 @@ class SelfAdaptiveTargets:
                 f"SelfAdaptiveTargets: labels go from {labels.min()} to {labels.max()}, the "
                 f"targets are of {targets.shape[1]} classes"
             )
+        if not ((targets >= 0) & (targets <= 1)).all():
+            raise OptionError("SelfAdaptiveTargets: expected targets from 0 to 1, as probabilities")
         name = (backends.current() if backend is None else backends.choose(backend)).name
         self.targets = backends.asarray(targets.copy(), name)
         self._labels = backends.asarray(labels.astype(np.int64), name)
@@ -116,7 +118,7 @@ class SelfAdaptiveTargets:
         Raises
         ------
         OptionError
-            These are no numbers of rows.
+            These are no numbers of rows, or there are no such rows.
         BackendError
             They are on another backend than the targets.
         """
@@ -125,7 +127,13 @@ class SelfAdaptiveTargets:
                 "SelfAdaptiveTargets: the loader must give the images' rows in the place of "
                 f"labels, got {rows.dtype} of shape {rows.shape}"
             )
-        backends.xp(self.targets, rows.data)
+        xp = backends.xp(self.targets, rows.data)
+        count = len(self.targets)
+        if rows.data.size and bool(xp.any((rows.data < 0) | (rows.data >= count))):
+            raise OptionError(
+                f"SelfAdaptiveTargets: the loader gives rows from {int(rows.data.min())} to "
+                f"{int(rows.data.max())}, there are targets for 0 to {count - 1}"
+            )
         return Tensor(self.targets[rows.data]), Tensor(self._labels[rows.data])
 
     def adapt(self, rows: Tensor, logits: Tensor, epoch: int) -> None:
@@ -158,7 +166,7 @@ class SelfAdaptiveTargets:
         CheckpointError
             It is of another number of images or classes.
         """
-        self.targets = fitting_copy(
-            "SelfAdaptiveTargets", "targets", state["targets"], self.targets
-        )
-        self.start = state["start"]
+        name = "SelfAdaptiveTargets"
+        targets = fitting_copy(name, "targets", state.get("targets"), self.targets)
+        self.start = positive(state.get("start"), f"{name}: start", least=0)
+        self.targets = targets

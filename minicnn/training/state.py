@@ -70,6 +70,7 @@ def restore(trainer: Trainer, state: dict[str, Any]) -> None:
 
 def _restore(trainer: Trainer, state: dict[str, Any]) -> None:
     state = {"targets": None, **state}  # there were none of them once
+    _restore_callbacks(trainer, state["callbacks"])  # one may know better why this does not fit
     parts = (
         ("schedule", "a schedule"),
         ("average", "an average"),
@@ -98,7 +99,6 @@ def _restore(trainer: Trainer, state: dict[str, Any]) -> None:
     if trainer.targets is not None:
         trainer.targets.load_state(state["targets"])
     trainer.train_loader.load_state(state["loader"])
-    _restore_callbacks(trainer, state["callbacks"])
     trainer.history = History(state["history"])
     trainer.epoch = state["epoch"]
     trainer.batch = state["batch"]

@@ -364,7 +364,7 @@ def test_the_checkpoint_of_another_run_is_refused(tmp_path, capsys):
     name = "checkpoint.safetensors"
     shutil.copy(tmp_path / "7" / name, tmp_path / "0" / name)
     message = refused(capsys, "--resume", "--epochs", 2, out=tmp_path / "0")
-    assert "it is of another run, with seed 7 instead of 0" in message
+    assert "it is of a run with seed 7 instead of 0" in message
 
 
 def test_two_runs_do_not_write_into_one_folder(tmp_path, capsys):

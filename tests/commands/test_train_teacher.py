@@ -103,9 +103,12 @@ def test_another_teacher_is_refused_on_resume(tmp_path, teacher, capsys):
     assert run(out=tmp_path / "plain") == 0
     other = ("--teacher", tmp_path / "plain", "--epochs", 3)
     assert run("--resume", *other, out=tmp_path / "run") == 2
-    assert "it is of another run, with teacher ['" in capsys.readouterr().err
+    assert "it is of a run with teacher ['" in capsys.readouterr().err
+    before = (tmp_path / "plain" / "config.json").read_bytes()
     assert run("--resume", "--teacher", teacher, "--epochs", 3, out=tmp_path / "plain") == 2
-    assert "it is of another run, with teacher None" in capsys.readouterr().err
+    assert "it is of a run with teacher None" in capsys.readouterr().err
+    assert (tmp_path / "plain" / "config.json").read_bytes() == before
+    assert run("--resume", "--epochs", 3, out=tmp_path / "plain") == 0
     assert run("--resume", "--distillation", 0.5, out=tmp_path / "run") == 2
     assert "--distillation 0.5: the run was begun with 0.7" in capsys.readouterr().err
 

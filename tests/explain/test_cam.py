@@ -18,6 +18,7 @@ from minicnn.nn.containers import Sequential
 from minicnn.nn.conv import Conv2d
 from minicnn.nn.linear import Linear
 from minicnn.nn.pool import GlobalAvgPool2d, MaxPool2d
+from minicnn.nn.residual import Residual
 from minicnn.nn.shape import Flatten
 
 
@@ -89,8 +90,11 @@ def test_layers_without_maps_are_refused(network, images):
     with pytest.raises(ShapeError, match=r"layer flat gives the shape \(5, 36\).*\(N, h, w, c\)"):
         explain.grad_cam(network, images, "flat")
     dense = Sequential(Flatten(), Linear(36, 2)).to("float64")
-    with pytest.raises(OptionError, match="has no convolution to take"):
+    with pytest.raises(OptionError, match="layer: Sequential has no convolution to take"):
         explain.grad_cam(dense, images)
+    which = "layer: member 1 of the committee, a Sequential has no convolution to take"
+    with pytest.raises(OptionError, match=which):
+        explain.grad_cam(Committee([network, dense]), images)
 
 
 # Enlarging and blurring.
@@ -142,9 +146,28 @@ def test_a_committee_has_the_maps_of_all_its_members(with_linear_head, images, r
     assert np.abs(found - host(explain.grad_cam(logs[0], images, None, 1, **size))).max() > 1e-3
 
 
+def test_members_with_maps_of_different_sizes_have_no_common_ones(images):
+    members = [
+        Sequential(Conv2d(1, 2, kernel, rng=0), GlobalAvgPool2d()).to("float64")
+        for kernel in (3, 5)
+    ]
+    with pytest.raises(ShapeError, match=r"members\.0\.0 and members\.1\.0 give pictures of diff"):
+        explain.grad_cam(Committee(members), images)
+
+
 def test_layers_of_which_one_follows_from_the_other_are_refused(with_linear_head, images):
-    with pytest.raises(OptionError, match=r"do not depend on layer maps\.conv\+maps\.relu; name"):
+    after = r"layer: maps\.relu comes after maps\.conv, and"
+    with pytest.raises(OptionError, match=after):
         explain.grad_cam(with_linear_head, images, "maps.conv+maps.relu")
+    # Also where something else leads around the second one, so that the first has a gradient.
+    around = Sequential(
+        first=Conv2d(1, 2, 3, padding=1, rng=0),
+        block=Residual(Conv2d(2, 2, 3, padding=1, rng=1)),
+        mean=GlobalAvgPool2d(),
+    ).to("float64")
+    for layer in ("first+block.body", "block.body+first"):
+        with pytest.raises(OptionError, match=r"layer: block\.body comes after first, and"):
+            explain.grad_cam(around, images, layer)
 
 
 def test_enlarging_keeps_a_constant_map_and_a_single_number(rng):

@@ -261,15 +261,23 @@ def test_a_name_with_a_plus_is_itself(network, images):
     ("layer", "error", "match"),
     [
         ("conv+con", OptionError, "there is no 'con'; did you mean conv"),
-        ("conv+", OptionError, "there is no ''"),
+        ("conv+", OptionError, r"a name is missing in 'conv\+'"),
+        ("", OptionError, "a name is missing in ''"),
+        (
+            ["conv", "pool"],
+            OptionError,
+            r"expected a name, or several joined by '\+', got \['conv'",
+        ),
         ("conv+pool", ShapeError, r"conv and pool give pictures of .* \(6, 6\) and \(3, 3\)"),
         ("norm+scores", ShapeError, "norm and scores give pictures of different sizes"),
     ],
 )
 def test_layers_that_cannot_be_joined_are_refused(network, images, layer, error, match):
-    for ask in (explain.feature_maps, explain.grad_cam):
+    with pytest.raises(error, match=match):
+        explain.feature_maps(network, images, layer)
+    if error is OptionError:  # in the other cases one follows from the other, which is told first
         with pytest.raises(error, match=match):
-            ask(network, images, layer)
+            explain.grad_cam(network, images, layer)
 
 
 def test_a_layer_is_explained_by_the_very_weights_of_the_moment(network, images):

@@ -66,6 +66,8 @@ def test_what_was_given_is_not_changed():
         ({"labels": np.array([0, 1, 3, 0])}, "labels go from 0 to 3, the targets are of 3 classes"),
         ({"start": -1}, "start: expected an integer of 0 or more, got -1"),
         ({"start": 2.0}, "start"),
+        ({"targets": FIRST + 1}, "expected targets from 0 to 1"),
+        ({"targets": FIRST * np.nan}, "expected targets from 0 to 1"),
     ],
 )
 def test_bad_options_are_refused(options, match):
@@ -185,6 +187,26 @@ def test_a_loader_that_gives_no_rows_is_refused(make_run):
     batches = [(tensor(np.zeros((2, 8, 8, 1), np.float32)), tensor(np.eye(2, dtype=np.float32)))]
     with pytest.raises(OptionError, match=r"in the place of labels, got float32 of shape \(2, 2\)"):
         run.trainer.fit(batches, epochs=1)
+
+
+@pytest.mark.parametrize("rows", [[0, len(LABELS)], [-1, 0]])
+def test_rows_that_do_not_exist_are_refused(rows):
+    targets = SelfAdaptiveTargets(FIRST, LABELS)
+    with pytest.raises(OptionError, match=f"gives rows from {rows[0]} to {rows[1]}, there are"):
+        targets.of(tensor(np.array(rows)))
+
+
+@pytest.mark.parametrize(
+    ("state", "match"),
+    [({}, "lacks the array 'targets'"), ({"targets": FIRST, "start": -3}, "start")],
+)
+def test_a_state_that_does_not_fit_is_refused(state, match):
+    targets = SelfAdaptiveTargets(FIRST, LABELS)
+    if state:
+        state["targets"] = targets.targets * 0
+    with pytest.raises((CheckpointError, OptionError), match=match):
+        targets.load_state(state)
+    np.testing.assert_array_equal(backend.to_numpy(targets.targets), np.float32(FIRST))
 
 
 @pytest.mark.standin

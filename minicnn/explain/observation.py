@@ -200,7 +200,7 @@ def score_from_layer(model: Module, x: Tensor, layer: str) -> tuple[Tensor, list
         if module in found:
             return None
         output = _checked(output, f"layer {layers[module]}", x)
-        if output.requires_grad:  # nothing else does: parameters are frozen, images are given
+        if found and output.requires_grad:  # parameters are frozen, images are given
             before = " or ".join(layers[each] for each in found)
             raise OptionError(
                 f"layer: {layers[module]} comes after {before}, and what that has to say would "

@@ -20,7 +20,7 @@ import numpy as np
 
 from minicnn.kernels.sizes import Pair
 
-__all__ = ["FILTER_TILES", "Matrices", "tile_size", "transforms"]
+__all__ = ["Matrices", "tile_size", "transforms"]
 
 # Small numbers and their inverses: the matrices hold powers of them, and large ones cost digits.
 # Opposite points stand side by side, so that their rows differ in the signs of odd places only.
@@ -29,7 +29,7 @@ _LARGEST = len(_POINTS) + 1  # n; with these eight, float32 is within 3e-5 of fl
 
 # A place of the transformed filters is written and read once or twice whatever the batch, which
 # takes about as long as the products of so many tiles.
-FILTER_TILES = 28
+_FILTERS = 28
 
 
 class Matrices(NamedTuple):
@@ -60,7 +60,7 @@ def tile_size(kernel: int, output: Pair, images: int) -> int:
 
     def work(m: int) -> int:
         tiles = images * -(-output[0] // m) * -(-output[1] // m)
-        return (tiles + FILTER_TILES) * (m + kernel - 1) ** 2
+        return (tiles + _FILTERS) * (m + kernel - 1) ** 2
 
     return min(range(_LARGEST + 1 - kernel, 1, -1), key=work)
 

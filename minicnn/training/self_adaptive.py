@@ -11,7 +11,7 @@ import numpy as np
 
 from minicnn import backend as backends
 from minicnn.autograd import Tensor, no_grad
-from minicnn.errors import OptionError, ShapeError
+from minicnn.errors import CheckpointError, OptionError, ShapeError
 from minicnn.nn.options import number, positive
 from minicnn.ops.softmax import softmax
 from minicnn.optim.saved import fitting_copy
@@ -118,7 +118,8 @@ class SelfAdaptiveTargets:
         Raises
         ------
         OptionError
-            These are no numbers of rows, or there are no such rows.
+            These are no numbers of rows, or there are no such rows (looked at only where they are
+            NumPy's: on a GPU it would have to wait for the device).
         BackendError
             They are on another backend than the targets.
         """
@@ -129,7 +130,7 @@ class SelfAdaptiveTargets:
             )
         xp = backends.xp(self.targets, rows.data)
         count = len(self.targets)
-        if rows.data.size and bool(xp.any((rows.data < 0) | (rows.data >= count))):
+        if xp is np and rows.data.size and not 0 <= rows.data.min() <= rows.data.max() < count:
             raise OptionError(
                 f"SelfAdaptiveTargets: the loader gives rows from {int(rows.data.min())} to "
                 f"{int(rows.data.max())}, there are targets for 0 to {count - 1}"
@@ -164,9 +165,12 @@ class SelfAdaptiveTargets:
         Raises
         ------
         CheckpointError
-            It is of another number of images or classes.
+            It is of another number of images or classes, or incomplete.
         """
         name = "SelfAdaptiveTargets"
         targets = fitting_copy(name, "targets", state.get("targets"), self.targets)
-        self.start = positive(state.get("start"), f"{name}: start", least=0)
+        try:
+            self.start = positive(state.get("start"), f"{name}: start", least=0)
+        except OptionError as error:
+            raise CheckpointError(f"the saved state is damaged: {error}") from None
         self.targets = targets

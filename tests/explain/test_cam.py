@@ -17,6 +17,7 @@ from minicnn.nn.committee import Committee
 from minicnn.nn.containers import Sequential
 from minicnn.nn.conv import Conv2d
 from minicnn.nn.linear import Linear
+from minicnn.nn.module import Module
 from minicnn.nn.pool import GlobalAvgPool2d, MaxPool2d
 from minicnn.nn.residual import Residual
 from minicnn.nn.shape import Flatten
@@ -168,6 +169,22 @@ def test_layers_of_which_one_follows_from_the_other_are_refused(with_linear_head
     for layer in ("first+block.body", "block.body+first"):
         with pytest.raises(OptionError, match=r"layer: block\.body comes after first, and"):
             explain.grad_cam(around, images, layer)
+
+
+def test_a_layer_may_have_a_gradient_of_its_own(with_linear_head, images):
+    class Weighted(Module):
+        def __init__(self):
+            super().__init__()
+            self.held = [Tensor(backend.asarray(np.ones(1)), requires_grad=True)]  # not frozen
+
+        def forward(self, x):
+            return x * self.held[0]
+
+    expected = explain.grad_cam(with_linear_head, images, "maps.pool")
+    head = with_linear_head.maps
+    head.append(Weighted())
+    found = explain.grad_cam(with_linear_head, images, f"maps.{len(head) - 1}")
+    np.testing.assert_allclose(host(found), host(expected))
 
 
 def test_enlarging_keeps_a_constant_map_and_a_single_number(rng):

@@ -95,6 +95,25 @@ def test_two_steps_of_a_network_are_the_same_together_and_apart(rng):
         np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("name", ["relu", "leaky"])  # else the gradient in the bias is 0
+def test_arrays_large_enough_for_compiled_code_are_the_same_together_and_apart(name, rng):
+    def build():
+        return nn.Sequential(
+            nn.Conv2d(32, 64, 3, padding="same", rng=1, algorithm="winograd"),
+            RECTIFIERS[name](),
+            nn.BatchNorm2d(64),
+            nn.MaxPool2d(2),
+            nn.Dropout(0.3, rng=2),
+        )
+
+    values = rng.standard_normal((8, 24, 24, 32)).astype(np.float32)
+    for found, expected in zip(
+        run(build(), values, nn.Sequential.__call__), run(build(), values, chain), strict=True
+    ):
+        scale = np.abs(expected).max()
+        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5 * scale)
+
+
 @pytest.mark.parametrize(
     "pooling",
     [

@@ -189,6 +189,7 @@ def test_a_loader_that_gives_no_rows_is_refused(make_run):
         run.trainer.fit(batches, epochs=1)
 
 
+@pytest.mark.host
 @pytest.mark.parametrize("rows", [[0, len(LABELS)], [-1, 0]])
 def test_rows_that_do_not_exist_are_refused(rows):
     targets = SelfAdaptiveTargets(FIRST, LABELS)
@@ -204,7 +205,7 @@ def test_a_state_that_does_not_fit_is_refused(state, match):
     targets = SelfAdaptiveTargets(FIRST, LABELS)
     if state:
         state["targets"] = targets.targets * 0
-    with pytest.raises((CheckpointError, OptionError), match=match):
+    with pytest.raises(CheckpointError, match=match):
         targets.load_state(state)
     np.testing.assert_array_equal(backend.to_numpy(targets.targets), np.float32(FIRST))
 

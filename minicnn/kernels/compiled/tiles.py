@@ -24,7 +24,7 @@ _CELL = 64  # channels at a time: three scratch arrays of a tile fit the first-l
 
 
 class CompiledTiles(Tiles):
-    """The same for float32 arrays of NumPy, with compiled transforms of images.
+    """`Tiles` for float32 arrays of NumPy, with compiled transforms of images.
 
     Those of filters stay matrix products: with rows so long, no compiled code is faster.
     """

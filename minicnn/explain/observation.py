@@ -148,6 +148,8 @@ def layer_output(model: Module, x: Tensor, layer: str | None) -> Tensor:
     ------
     OptionError
         There is no such layer, it does not run, or it gives no tensor.
+    ShapeError
+        It does not give one output for each image, or joined ones give pictures of several sizes.
     """
     if layer is None:
         return _checked(model(x), "the model", x)
@@ -192,6 +194,8 @@ def score_from_layer(model: Module, x: Tensor, layer: str) -> tuple[Tensor, list
     OptionError
         There is no such layer, it does not run, it gives no tensor, or it comes after another one
         of those that are joined.
+    ShapeError
+        As for :func:`layer_output`.
     """
     layers = _parts(model, layer)
     found: dict[Module, Tensor] = {}

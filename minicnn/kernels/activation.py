@@ -26,8 +26,11 @@ def leaky_relu(x: Any, slope: float) -> Any:
     y = xp.empty(x.shape, dtype=x.dtype)
 
     def compute(values: Any, result: Any) -> None:
-        xp.multiply(values, slope, out=result)
-        xp.maximum(values, result, out=result)
+        if slope:
+            xp.multiply(values, slope, out=result)
+            xp.maximum(values, result, out=result)
+        else:
+            xp.maximum(values, 0, out=result)
 
     for_blocks(compute, x, y)
     return y

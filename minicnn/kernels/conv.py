@@ -174,7 +174,8 @@ def gradients(
     Parameters
     ----------
     x, w, y, gy : arrays
-        Images, filters, what :func:`conv2d` returned for them, and the gradient in it.
+        Images, filters, what :func:`conv2d` returned for them, and the gradient in it. With slope
+        1, y may be None.
     needs : triple of bool
         Whether those in x, in w and in the bias are wanted.
     algorithm, slope, **options

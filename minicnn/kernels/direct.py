@@ -61,7 +61,8 @@ def conv2d(
         bias = xp.zeros(o, x.dtype) if b is None else xp.ascontiguousarray(b)
         rows, filters = _rows(xp, padded), xp.ascontiguousarray(w).reshape(-1)
         factor = x.dtype.type(slope)
-        parallel(lambda own: loop(rows[own], filters, bias, factor, y[own]), split(n))
+        lowest = compiled.lowest(slope)
+        parallel(lambda own: loop(rows[own], filters, bias, factor, lowest, y[own]), split(n))
         return y
     y = None
     for i, j, where in window_slices(w.shape[:2], stride, dilation, output):

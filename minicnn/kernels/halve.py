@@ -14,7 +14,7 @@ from minicnn.kernels.random import keep_mask, keep_threshold, keys_of, masked
 from minicnn.kernels.sizes import Pair
 from minicnn.kernels.threads import parallel, split
 
-__all__ = ["DROPPED", "forward", "gradients", "spread"]
+__all__ = ["DROPPED", "forward", "gradients", "plain_gradient", "spread"]
 
 DROPPED = 255
 _WINDOW: dict[str, Any] = {"kernel": (2, 2), "stride": (2, 2), "padding": ((0, 0), (0, 0))}

@@ -46,7 +46,7 @@ def thread_count() -> int:
         if hasattr(os, "sched_getaffinity"):
             return len(os.sched_getaffinity(0))
         return os.cpu_count() or 1
-    if not text.isdigit() or not 1 <= int(text) <= _MOST:
+    if not text.isdecimal() or not 1 <= int(text) <= _MOST:
         raise OptionError(
             f"{ENVIRONMENT_VARIABLE}: expected an integer of 1 to {_MOST}, got {text!r}"
         )

@@ -23,14 +23,14 @@ from minicnn.kernels.tiles import Tiles
 
 __all__ = ["conv2d", "cost", "filter_cost", "gain", "gradients", "input_cost"]
 
-_CHUNK = 1 << 19  # numbers in a table of one thread: about a core's second-level cache
+_CHUNK = 1 << 19  # numbers in a table of one thread, 2 MB: about a core's second-level cache
 _BATCH = 1 << 24  # numbers in a table that all threads share
 _SHARED = 1 << 14  # pairs of channels from which on the threads share the places
 _PARALLEL = 1 << 20  # products of two numbers from which on a second thread gains
 _COMPILED = 1 << 19  # numbers in a table of all images from which compiled transforms gain
 _LEAST_TILES = 96  # rows of a product, so that the filters are not read again for a few of them
 _TRANSFORM = 45  # products in whose time a number of a tile is transformed
-_FILTERS = 120  # rows of a product in whose time its filters are made ready, either way
+_READY = 120  # rows of a product in whose time its filters are made ready, either way
 _PATCHES = 1.5  # times the products of the direct way, for its copies of patches
 _APART = 48  # numbers between the places, which would else meet in the same lines of the cache
 
@@ -374,9 +374,9 @@ def gain(filters: tuple[int, ...], n: int, output: Pair) -> float:
     kernel, _, c, o = filters
     m, tiles = _tiling(n, kernel, output)
     places = (m + kernel - 1) ** 2
-    work = places * ((tiles + _FILTERS) * c * o + _TRANSFORM * tiles * (c + o))
+    work = places * ((tiles + _READY) * c * o + _TRANSFORM * tiles * (c + o))
     pixels = n * output[0] * output[1]
-    return _PATCHES * kernel**2 * (pixels + _FILTERS) * c * o / work
+    return _PATCHES * kernel**2 * (pixels + _READY) * c * o / work
 
 
 def _tiling(n: int, kernel: int, output: Pair) -> Pair:

@@ -36,7 +36,7 @@ class Committee(Module):
     Parameters
     ----------
     members : iterable of Module
-        Inputs (N, ...) to logits (M, classes) of M rows each. They should begin with different
+        Inputs (M, ...) to logits (M, classes). They should begin with different
         weights.
 
     Attributes

@@ -41,6 +41,7 @@ def snapshot(trainer: Trainer) -> dict[str, Any]:
         "schedule": None if trainer.schedule is None else trainer.schedule.state(),
         "average": None if trainer.average is None else trainer.average.state(),
         "targets": None if trainer.targets is None else trainer.targets.state(),
+        "symmetry": None if trainer.symmetry is None else True,
         "loader": trainer.train_loader.state(),
         "callbacks": [
             [type(each).__name__, state] for each in trainer.callbacks if (state := each.state())
@@ -69,12 +70,14 @@ def restore(trainer: Trainer, state: dict[str, Any]) -> None:
 
 
 def _restore(trainer: Trainer, state: dict[str, Any]) -> None:
-    state = {"targets": None, **state}  # there were none of them once
+    tied = None if trainer.symmetry is None else True
+    state = {"targets": None, "symmetry": tied, **state}  # older checkpoints do not tell
     _restore_callbacks(trainer, state["callbacks"])  # one may know better why this does not fit
     parts = (
         ("schedule", "a schedule"),
         ("average", "an average"),
         ("targets", "targets of its own"),
+        ("symmetry", "weights tied by mirror symmetry"),
     )
     for name, phrase in parts:
         if (state[name] is None) != (getattr(trainer, name) is None):

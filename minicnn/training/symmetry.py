@@ -55,15 +55,16 @@ class MirrorSymmetry:
     ------
     OptionError
         It has other layers or another order; a convolution has an odd number of filters, more of
-        padding on one side, a stride or groups; or the windows of a pooling overlap, or reach
-        beyond the image.
+        padding on one side, a stride along rows or groups; or the windows of a pooling overlap,
+        or reach beyond the image.
 
     Notes
     -----
     :meth:`project` must be called between each backward pass and the step of the optimiser. It
     makes the gradients symmetric, so that the steps of optimisers that treat each weight by itself
     leave symmetric weights symmetric; and the running statistics. Dropout, and the statistics of a
-    batch, treat both halves as different channels in training.
+    batch, treat both halves as different channels in training. Weights that are loaded afterwards
+    must be symmetric, as those of a run with the same symmetry are.
 
     The symmetry ends at a pooling of a width that its window does not divide: the last columns have
     no counterparts.
@@ -132,7 +133,8 @@ class MirrorSymmetry:
         if layer.out_channels % 2 or not plain:
             raise OptionError(
                 f"MirrorSymmetry: {name}: expected a convolution with an even number of filters, "
-                f"and neither stride nor groups nor more padding on one side, got {layer}"
+                "and neither a stride along rows nor groups nor more padding on one side, got "
+                f"{layer}"
             )
         pairs = _filters_of_images if self._flow == "images" else _filters
         self._parameters.append((layer.weight, pairs))

@@ -63,6 +63,19 @@ def test_results_and_gradients_equal_im2col(name, slope, dtype, rng):
         )
 
 
+@pytest.mark.parametrize("slope", [0.0, 0.25, 1.0])
+def test_infinities_and_nan_are_those_of_im2col(slope, dtype, rng):
+    x, f = (rng.standard_normal(shape).astype(dtype) for shape in ((2, 6, 6, 1), (3, 3, 1, 4)))
+    b = np.array([np.inf, -np.inf, np.nan, 0], dtype)
+    x, f, b = (backend.asarray(array) for array in (x, f, b))
+    options = {"stride": (1, 1), "padding": ((0, 0), (0, 0)), "dilation": (1, 1)}
+    options |= {"output": (4, 4), "slope": slope}
+    found = backend.to_numpy(direct.conv2d(x, f, b, **options))
+    expected = backend.to_numpy(im2col.conv2d(x, f, b, groups=1, **options))
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
+    assert slope or not expected[..., 1].any()
+
+
 def test_groups_are_refused_by_name(rng):
     x, w = (backend.asarray(rng.standard_normal(s)) for s in ((1, 5, 5, 4), (3, 3, 2, 4)))
     with pytest.raises(OptionError, match="one group"):

@@ -132,6 +132,30 @@ def test_a_run_that_was_stopped_early_stays_stopped(make_run, tmp_path):
     assert len(run.fit(EPOCHS, resume=path)) == 3
 
 
+class Untied:
+    """A symmetry that leaves weights as they are, so that any model may have it."""
+
+    def project(self):
+        pass
+
+
+def tied(run):
+    run.trainer.symmetry = Untied()
+    return run
+
+
+@pytest.mark.host
+def test_a_checkpoint_tells_of_a_symmetry(make_run, tmp_path):
+    path = tmp_path / "checkpoint.safetensors"
+    tied(make_run(Checkpoint(path))).fit(1)
+    with pytest.raises(CheckpointError, match="only the checkpoint has weights tied by mirror"):
+        make_run().fit(2, resume=path)
+    older = {key: value for key, value in read_checkpoint(path).items() if key != "symmetry"}
+    write_checkpoint(path, older)
+    tied(make_run(Checkpoint(path))).fit(2, resume=path)
+    tied(make_run()).fit(3, resume=path)
+
+
 @pytest.mark.host
 def test_checkpoints_of_other_runs_are_refused(make_run, tmp_path):
     path = tmp_path / "checkpoint.safetensors"
@@ -140,6 +164,8 @@ def test_checkpoints_of_other_runs_are_refused(make_run, tmp_path):
         make_run(schedule=None).fit(2, resume=path)
     with pytest.raises(CheckpointError, match="only the checkpoint has an average"):
         make_run(average=None).fit(2, resume=path)
+    with pytest.raises(CheckpointError, match="only this run has weights tied by mirror symmetry"):
+        tied(make_run()).fit(2, resume=path)
     state = read_checkpoint(path)
     for name in ("model", "optimizer", "loader", "metrics", "epoch"):
         broken = {key: value for key, value in state.items() if key != name}

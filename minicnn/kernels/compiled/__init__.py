@@ -16,7 +16,7 @@ import numpy as np
 
 from minicnn.errors import OptionError
 
-__all__ = ["ENVIRONMENT_VARIABLE", "LEAST", "compile_seconds", "enabled", "usable"]
+__all__ = ["ENVIRONMENT_VARIABLE", "LEAST", "compile_seconds", "enabled", "lowest", "usable"]
 
 ENVIRONMENT_VARIABLE = "MINICNN_NUMBA"
 
@@ -61,3 +61,11 @@ def usable(*arrays: Any, size: int | None = None) -> bool:
         and all(type(array) is np.ndarray and array.dtype == np.float32 for array in arrays)
         and enabled()
     )
+
+
+def lowest(slope: float) -> np.float32:
+    """Return what compiled code raises a negative number to before it multiplies it by a slope.
+
+    Without that, minus infinity times 0 would be NaN.
+    """
+    return -np.finfo(np.float32).max if slope == 0 else np.float32(-np.inf)

@@ -35,7 +35,7 @@ def convolution(kernel: int, run: int, stride: int, step: int, filters: int) -> 
 
     Returns
     -------
-    function(x, w, bias, slope, y)
+    function(x, w, bias, slope, lowest, y)
         Sets y (N, OH, OW, O) from padded images x (N, H, W * C) and flat filters.
     """
     taps = kernel * run
@@ -44,7 +44,7 @@ def convolution(kernel: int, run: int, stride: int, step: int, filters: int) -> 
         __name__,
         __file__,
         "convolution",
-        "x, w, bias, slope, y",
+        "x, w, bias, slope, lowest, y",
         [
             "images, rows, columns, _ = y.shape",
             "for image in range(images):",
@@ -55,6 +55,7 @@ def convolution(kernel: int, run: int, stride: int, step: int, filters: int) -> 
             "            target = y[image, i, j]",
             f"            for k in range({filters}):",
             f"                value = bias[k] + {sums}",
+            "                value = lowest if value < lowest else value",
             "                target[k] = value if value > 0 else value * slope",
         ],
     )

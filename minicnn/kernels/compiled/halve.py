@@ -6,10 +6,9 @@ import numpy as np
 
 from minicnn.kernels.compiled.dropout import kept
 from minicnn.kernels.compiled.jit import compiled
+from minicnn.kernels.halve import DROPPED
 
 __all__ = ["backward", "forward", "spread", "sums"]
-
-DROPPED = 255
 
 
 @compiled

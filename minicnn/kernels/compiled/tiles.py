@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from minicnn.kernels import cook_toom
+from minicnn.kernels.compiled import lowest
 from minicnn.kernels.compiled.jit import inlined, specialised
 from minicnn.kernels.compiled.straight import product
 from minicnn.kernels.sizes import Pair
@@ -20,7 +21,7 @@ from minicnn.kernels.tiles import Tiles
 
 __all__ = ["CompiledTiles"]
 
-_CELL = 64  # channels at a time: three scratch arrays of a tile fit the first-level cache
+_CELL = 64  # channels at a time: the two scratch arrays in use, 16 kB each, fit the first cache
 
 
 class CompiledTiles(Tiles):
@@ -41,7 +42,8 @@ class CompiledTiles(Tiles):
         """Put the outputs A^T M A of tiles into y (N, OH, OW, O), with bias and activation."""
         if bias is None:
             bias = np.zeros(y.shape[3], np.float32)
-        self._do.join(*_flat(table), start, y, _packed(bias), np.float32(slope), self.counts)
+        bias, factor = _packed(bias), np.float32(slope)
+        self._do.join(*_flat(table), start, y, bias, factor, lowest(slope), self.counts)
 
     def cut_gradient(
         self, gy: Any, y: Any, slope: float, table: Any, start: int, bias: bool
@@ -144,7 +146,7 @@ def _cut(x, table, stride, start, counts, corner):
             _put(done, N * N, table, stride, at + c, count)
 
 
-def _join(table, stride, start, y, bias, slope, counts):
+def _join(table, stride, start, y, bias, slope, lowest, counts):
     images, height, width, channels = y.shape
     rows, columns = counts
     patch = np.empty(N * N * _CELL, np.float32)
@@ -167,6 +169,7 @@ def _join(table, stride, start, y, bias, slope, counts):
                     source, target = done[(i * N + j) * _CELL :], y[image, top + i, left + j, c:]
                     for k in range(count):
                         value = source[k] + shift[k]
+                        value = lowest if value < lowest else value
                         target[k] = value if value > 0 else value * slope
 
 

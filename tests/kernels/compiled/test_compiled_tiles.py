@@ -81,6 +81,18 @@ def test_outputs_are_joined_alike(pair, slope, with_bias):
 
 
 @pytest.mark.parametrize("slope", [0.0, 0.25, 1.0])
+def test_infinities_and_nan_are_joined_alike(pair, slope):
+    bias = pair.draw(pair.channels)
+    bias[:3] = np.inf, -np.inf, np.nan
+    table = pair.draw(pair.n**2, pair.columns + 7)
+    fast, slow = (np.empty((2, *pair.output, pair.channels), np.float32) for _ in "12")
+    pair.fast.join(table, 5, fast, bias, slope)
+    pair.slow.join(table, 5, slow, bias, slope)
+    np.testing.assert_allclose(fast, slow, rtol=1e-4, atol=1e-3)
+    assert slope or not slow[..., 1].any()
+
+
+@pytest.mark.parametrize("slope", [0.0, 0.25, 1.0])
 def test_gradients_of_outputs_are_cut_alike(pair, slope):
     gy, y = (pair.draw(2, *pair.output, pair.channels) for _ in "12")
     fast, slow = pair.tables()

@@ -26,15 +26,21 @@ def write(folder: Path, modules: Mapping[str, Any]) -> str:
     Raises
     ------
     DataError
-        There are no results.
+        There are no results, or the newest of a command is damaged.
     """
     found = {name: load_newest(folder, name) for name in modules}
-    parts = [
-        f"## {name}\n\n{modules[name].table(content['result'], brief=True)}\n\n"
-        f"{conditions(content)}"
-        for name, content in found.items()
-        if content is not None
-    ]
+    parts = []
+    for name, content in found.items():
+        if content is None:
+            continue
+        try:
+            table = modules[name].table(content["result"], brief=True)
+        except (AttributeError, KeyError, TypeError) as error:
+            raise DataError(
+                f"{folder}: the newest result of {name} is not one of this package "
+                f"({type(error).__name__}: {error})"
+            ) from error
+        parts.append(f"## {name}\n\n{table}\n\n{conditions(content)}")
     if not parts:
         raise DataError(f"{folder}: no results are there yet; run a benchmark first")
     text = "\n\n".join(parts)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,17 +18,22 @@ __all__ = ["load_newest", "make_folder", "markdown", "number", "spread", "write"
 
 
 def make_folder(folder: Path) -> None:
-    """Make the folder that results go to.
+    """Make the folder that results go to, before anything is measured.
 
     Raises
     ------
     DataError
-        There is something else in its place, or it cannot be made.
+        There is something else in its place, it cannot be made, or no file can be written there.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise DataError(f"{folder}: cannot be made ({error.strerror})") from error
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise DataError(f"{folder}: cannot be written to ({error.strerror})") from error
 
 
 def write(command: str, table: str, result: dict[str, Any], options: Options) -> str:

@@ -324,6 +324,7 @@ def tensor(
     values : number, nested lists, array or Tensor
     dtype : dtype, optional
         float32 for Python floats, int64 for Python integers, an array's own dtype otherwise.
+        Bytes get this machine's order.
     requires_grad : bool
         Whether gradients reach it.
     backend : {"numpy", "cupy"}, optional
@@ -346,4 +347,6 @@ def tensor(
             values = values.astype(np.float32)
     if values.dtype.kind not in "biuf":
         raise DTypeError(f"tensor: expected real numbers, got elements of type {values.dtype}")
+    if not values.dtype.isnative:
+        values = values.astype(values.dtype.newbyteorder("="))
     return Tensor(backends.asarray(values, backend), requires_grad)

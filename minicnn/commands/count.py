@@ -45,7 +45,7 @@ def _run(arguments: Sequence[str] | None, program: str) -> int:
             raise OptionError("--classes and --option are for a network's name, not for layers")
         shape = given["input"] or SHAPE
         model, name = model_of_words(words, shape), " ".join(words)
-    elif len(words) == 1:
+    elif len(words) == 1 and ":" not in words[0]:
         model = named_network(words[0], given)
         shape, name = model.input_shape, model.name
     else:

@@ -24,6 +24,7 @@ from minicnn.commands.train_options import (
     completed,
     word,
 )
+from minicnn.data.face_dataset import SIDE
 from minicnn.errors import OptionError
 
 __all__ = ["add_options", "checked", "parse", "take_request"]
@@ -207,7 +208,7 @@ def _add_data_options(add: Callable[..., None]) -> None:
     )
     add(
         "--grow-from",
-        type=or_none(whole(8)),
+        type=or_none(whole(8, SIDE - 1)),
         metavar="PIXELS",
         help="begin with images of this size, which take less time, and let them grow by 8 pixels "
         "at a time, in equal shares of the epochs; for networks that end in a global average "
@@ -330,7 +331,8 @@ def _add_run_options(add: Callable[..., None]) -> None:
         "--resume",
         action="store_true",
         default=False,
-        help="go on with the run in DIR, with its options; with more --epochs, prolong it",
+        help="go on with the run in DIR, with its options (but --no-report and --quiet, which are "
+        "given anew); with more --epochs, prolong it",
     )
     add("--overwrite", action="store_true", default=False, help="replace the run in DIR")
     add("--backend", choices=(*backend.NAMES, "auto"), help="(MINICNN_BACKEND, else numpy)")

@@ -225,7 +225,12 @@ def _train_once(run: Prepared, say: Callable[[str], None], begun: Callable[[], N
     )
     compiling = compiled.compile_seconds()
     if compiling >= 1:
-        say(f"{compiling:.0f} s went into compiling; later runs find the code on disk")
+        later = (
+            "later runs find the code on disk"
+            if compiled.kept()
+            else "to keep the code, set NUMBA_CACHE_DIR to a folder that can be written"
+        )
+        say(f"{compiling:.0f} s went into compiling; {later}")
     split = write_outputs(faces, folder, options, result)
     if result.stop_reason is not None:
         say(f"stopped early: {result.stop_reason}")

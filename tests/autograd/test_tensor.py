@@ -47,6 +47,14 @@ def test_tensor_takes_a_type_by_name_and_copies():
     assert made.tolist() == [0, 1, 2]
 
 
+@pytest.mark.parametrize("kind", ["f4", "f8", "i8"])
+def test_numbers_of_the_other_order_of_bytes_get_that_of_the_machine(kind):
+    values = np.arange(3, dtype=np.dtype(kind).newbyteorder("S"))
+    for made in (minicnn.tensor(values), minicnn.tensor([0, 1, 2], dtype=values.dtype)):
+        assert made.dtype == np.dtype(kind) and made.dtype.isnative
+        assert made.tolist() == [0, 1, 2]
+
+
 def test_tensor_refuses_ragged_lists_and_what_is_no_number():
     with pytest.raises(ShapeError, match="common shape"):
         minicnn.tensor([[1, 2], [3]])

@@ -195,6 +195,22 @@ def test_a_folder_that_cannot_be_made_is_refused_before_any_work(tmp_path, capsy
     assert "cannot be made" in capsys.readouterr().err
 
 
+def test_a_folder_that_cannot_be_written_is_refused_before_any_work(tmp_path, capsys, monkeypatch):
+    def refuse(**options):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("benchmarks.results.tempfile.TemporaryFile", refuse)
+    assert __main__.main(["scaling", "--output", str(tmp_path)]) == 2
+    assert "cannot be written to (Permission denied)" in capsys.readouterr().err
+
+
+def test_a_switch_that_is_wrong_is_told_in_one_line(python):
+    done = python("-m", "benchmarks", "overhead", PYTHONPATH=str(__main__.RESULTS.parents[1]),
+                  MINICNN_NUMBA="maybe")  # fmt: skip
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1 and "MINICNN_NUMBA" in done.stderr
+
+
 def test_the_package_runs_from_the_projects_root(python):
     done = python("-c", "import runpy; runpy.run_module('benchmarks', run_name='__main__')", "-h",
                   PYTHONPATH=str(__main__.RESULTS.parents[1]))  # fmt: skip

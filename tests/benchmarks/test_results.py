@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from benchmarks import results
+from benchmarks import overhead, report, results
 from benchmarks.options import Options, chosen
 from minicnn.errors import DataError, OptionError
 
@@ -88,3 +88,9 @@ def test_a_file_of_something_else_is_named(tmp_path, content):
     (tmp_path / "scaling-1.json").write_text(content)
     with pytest.raises(DataError, match=r"scaling-1\.json: is not a result of this package"):
         results.load_newest(tmp_path, "scaling")
+
+
+def test_a_report_names_the_command_whose_result_is_damaged(tmp_path):
+    (tmp_path / "overhead-1.json").write_text(json.dumps({**MEASURED, "result": {}}))
+    with pytest.raises(DataError, match="newest result of overhead is not one of this package"):
+        report.write(tmp_path, {"overhead": overhead})

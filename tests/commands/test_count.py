@@ -139,6 +139,7 @@ def test_layers_that_cannot_be_are_refused_with_their_word(words, error, message
     [
         (("small_cnn", "conv:3,3"), "'small_cnn' is no layer; give one network's name, or layers"),
         (("nothing",), "model: 'nothing' is unknown; choose one of"),
+        (("linear:3",), "'linear:3' is no layer; give one network's name, or layers"),
         (("conv:3,3", "--classes", "3"), "--classes and --option are for a network's name"),
         (("conv:3,3", "--input", "3x3"), "argument --input: expected sizes HxWxC of 1 or more"),
         (("conv:3,3", "--input", "0x3x1"), "such as 48x48x1, got '0x3x1'"),

@@ -16,7 +16,15 @@ import numpy as np
 
 from minicnn.errors import OptionError
 
-__all__ = ["ENVIRONMENT_VARIABLE", "LEAST", "compile_seconds", "enabled", "lowest", "usable"]
+__all__ = [
+    "ENVIRONMENT_VARIABLE",
+    "LEAST",
+    "compile_seconds",
+    "enabled",
+    "kept",
+    "lowest",
+    "usable",
+]
 
 ENVIRONMENT_VARIABLE = "MINICNN_NUMBA"
 
@@ -44,6 +52,12 @@ def compile_seconds() -> float:
     """Return how long this process has compiled code that it did not find on disk."""
     jit = sys.modules.get(f"{__name__}.jit")
     return jit.seconds() if jit else 0.0
+
+
+def kept() -> bool:
+    """Tell whether what this process has compiled is on disk for the next one."""
+    jit = sys.modules.get(f"{__name__}.jit")
+    return jit is None or jit.kept()
 
 
 def usable(*arrays: Any, size: int | None = None) -> bool:

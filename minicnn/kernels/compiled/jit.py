@@ -17,7 +17,7 @@ import numpy as np
 from numba.core import config as numba_config
 from numba.core import event
 
-__all__ = ["built", "compiled", "inlined", "seconds", "specialised"]
+__all__ = ["built", "compiled", "inlined", "kept", "seconds", "specialised"]
 
 # Sums may be reordered, but NaN and infinity stay what they are. Nothing is called from C, and
 # what is inlined not from Python either: their entries would be a tenth of the time to compile.
@@ -36,6 +36,8 @@ _config: Any = numba_config  # its settings are made when it is read
 # LLVM's second level of optimisation takes a quarter less of the time to compile than the third,
 # which Numba asks for, and the code is as fast.
 _LEVEL = 2
+
+_homeless: list[str] = []  # functions that could not be kept on disk
 
 
 class _Effort(event.Listener):
@@ -68,12 +70,25 @@ def seconds() -> float:
 
 def compiled(function: Callable[..., Any]) -> Any:
     """Compile a function when it is first called, for the types that it is called with."""
-    return numba.njit(**_OPTIONS)(function)
+    return _compiled(function, _OPTIONS)
 
 
 def inlined(function: Callable[..., Any]) -> Any:
     """Compile a function into each compiled function that calls it."""
-    return numba.njit(**_INLINED)(function)
+    return _compiled(function, _INLINED)
+
+
+def _compiled(function: Callable[..., Any], options: dict[str, Any]) -> Any:
+    try:
+        return numba.njit(**options)(function)
+    except RuntimeError:  # neither the package's folder nor the user's cache can be written
+        _homeless.append(function.__name__)
+        return numba.njit(**{**options, "cache": False})(function)
+
+
+def kept() -> bool:
+    """Tell whether all compiled code is kept on disk, or whether there is no folder for it."""
+    return not _homeless
 
 
 def built(

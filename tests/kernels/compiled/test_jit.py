@@ -67,3 +67,20 @@ def test_the_time_of_compiling_is_counted():
     before = jit.seconds()
     ours()(1.5)
     assert jit.seconds() > before
+
+
+def test_code_that_cannot_be_kept_is_compiled_all_the_same(python):
+    # As where neither the package nor the user's folders can be written.
+    code = """if True:
+        from numba.core import caching
+        caching.CacheImpl._locator_classes = []
+        import numpy as np
+        from minicnn import nn, tensor
+        from minicnn.kernels import compiled
+        net = nn.Sequential(nn.Conv2d(1, 8, 3, padding=1, rng=0), nn.ReLU(), nn.MaxPool2d(2))
+        print(compiled.kept(), net(tensor(np.ones((8, 48, 48, 1), np.float32))).shape)
+        print(compiled.kept(), compiled.compile_seconds() > 0)
+    """
+    done = python("-c", code, NUMBA_CACHE_DIR="")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split("\n")[:2] == ["True (8, 24, 24, 8)", "False True"]

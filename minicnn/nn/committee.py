@@ -36,8 +36,7 @@ class Committee(Module):
     Parameters
     ----------
     members : iterable of Module
-        Inputs (M, ...) to logits (M, classes). They should begin with different
-        weights.
+        Inputs (M, ...) to logits (M, classes). They should begin with different weights.
 
     Attributes
     ----------

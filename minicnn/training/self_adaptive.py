@@ -118,8 +118,8 @@ class SelfAdaptiveTargets:
         Raises
         ------
         OptionError
-            These are no numbers of rows, or there are no such rows (looked at only where they are
-            NumPy's: on a GPU it would have to wait for the device).
+            These are no numbers of rows, or there are no such rows. On a GPU, where the check would
+            have to wait for the device, the targets of such rows, and with them the loss, are NaN.
         BackendError
             They are on another backend than the targets.
         """
@@ -135,7 +135,11 @@ class SelfAdaptiveTargets:
                 f"SelfAdaptiveTargets: the loader gives rows from {int(rows.data.min())} to "
                 f"{int(rows.data.max())}, there are targets for 0 to {count - 1}"
             )
-        return Tensor(self.targets[rows.data]), Tensor(self._labels[rows.data])
+        targets, labels = self.targets[rows.data % count], self._labels[rows.data % count]
+        if xp is not np:
+            known = (rows.data >= 0) & (rows.data < count)
+            targets = xp.where(known[:, None], targets, xp.float32("nan"))
+        return Tensor(targets), Tensor(labels)
 
     def adapt(self, rows: Tensor, logits: Tensor, epoch: int) -> None:
         """Move the targets of a batch.

@@ -55,7 +55,7 @@ class MirrorSymmetry:
     ------
     OptionError
         It has other layers or another order; a convolution has an odd number of filters, more of
-        padding on one side, a stride along rows or groups; or the windows of a pooling overlap,
+        padding on one side, a horizontal stride or groups; or the windows of a pooling overlap,
         or reach beyond the image.
 
     Notes
@@ -133,7 +133,7 @@ class MirrorSymmetry:
         if layer.out_channels % 2 or not plain:
             raise OptionError(
                 f"MirrorSymmetry: {name}: expected a convolution with an even number of filters, "
-                "and neither a stride along rows nor groups nor more padding on one side, got "
+                "and neither a horizontal stride nor groups nor more padding on one side, got "
                 f"{layer}"
             )
         pairs = _filters_of_images if self._flow == "images" else _filters

@@ -173,7 +173,7 @@ GLOBAL = (GlobalAvgPool2d(), Linear(4, 2, rng=0))
         ((Conv2d(1, 4, 3, rng=0), MaxPool2d(3, 2, padding=1), *GLOBAL), "1: expected a pooling"),
         ((Conv2d(1, 4, 3, rng=0), AvgPool2d(3, 2), *GLOBAL), "side by side"),
         ((Conv2d(1, 4, 3, rng=0), MaxPool2d(2, dilation=2), *GLOBAL), "side by side"),
-        ((Conv2d(1, 4, 3, stride=2, rng=0), *GLOBAL), "neither a stride along rows"),
+        ((Conv2d(1, 4, 3, stride=2, rng=0), *GLOBAL), "neither a horizontal stride"),
         ((Conv2d(2, 4, 3, groups=2, rng=0), *GLOBAL), "nor groups"),
         ((Conv2d(1, 4, 2, padding="same", rng=0), *GLOBAL), "padding on one side"),
         ((Conv2d(1, 4, 3, padding=((1, 1), (0, 1)), rng=0), *GLOBAL), "padding on one side"),

@@ -13,7 +13,13 @@ import numpy as np
 
 from minicnn.errors import CheckpointError, OptionError
 
-__all__ = ["Streams", "generator", "generator_state", "set_generator_state"]
+__all__ = [
+    "Streams",
+    "generator",
+    "generator_state",
+    "set_generator_state",
+    "standard_normal",
+]
 
 
 def generator(rng: np.random.Generator | int | None = None) -> np.random.Generator:
@@ -42,6 +48,13 @@ def set_generator_state(rng: np.random.Generator, state: dict[str, Any]) -> None
         raise CheckpointError(
             f"random state: it does not fit a {type(rng.bit_generator).__name__}: {error}"
         ) from None
+
+
+def standard_normal(rng: np.random.Generator, shape: tuple[int, ...], dtype: Any) -> np.ndarray:
+    """Draw from the standard normal distribution, in any floating-point type."""
+    dtype = np.dtype(dtype)
+    drawn = rng.standard_normal(shape, np.float64 if dtype.itemsize > 4 else np.float32)
+    return drawn.astype(dtype, copy=False)
 
 
 class Streams:

@@ -109,6 +109,8 @@ def _counting_constants(function: Callable[..., Any], tally: Tally) -> Callable[
             for index in np.ndindex(*result.shape):
                 if not isinstance(result[index], Counted):
                     result[index] = Counted(result[index], tally)
+        elif isinstance(result, NUMBERS) and not isinstance(result, Counted):
+            result = Counted(result, tally)  # an array without axes has become its only element
         return result
 
     return call

@@ -324,6 +324,9 @@ class Operation:
                         "with "
                         ".astype(...)"
                     )
+        for name, option in options.items():
+            if isinstance(option, np.generic):  # else float64 would spread
+                options[name] = option.item()
         cls.check(arrays, options)
         node = Node(cls, inputs, options)
         node.needs = tuple(needs)

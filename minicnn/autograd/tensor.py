@@ -37,8 +37,8 @@ class Tensor:
     Parameters
     ----------
     data : array of either backend
-        Wrapped as it is, without a copy. Use :func:`tensor` to make one from numbers or to place it
-        on a backend.
+        Wrapped as it is, without a copy, unless its bytes have another order than this machine's.
+        Use :func:`tensor` to make one from numbers or to place it on a backend.
     requires_grad : bool
         Whether operations on it are recorded, so that gradients reach it.
 
@@ -78,6 +78,8 @@ class Tensor:
                 f"Tensor: expected a NumPy or CuPy array, got {type(data).__name__}; "
                 "use minicnn.tensor(...) for numbers and lists"
             )
+        if not data.dtype.isnative:
+            data = data.astype(data.dtype.newbyteorder("="))
         self.data = data
         self.grad: Tensor | None = None
         self.requires_grad = False

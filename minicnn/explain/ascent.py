@@ -14,7 +14,7 @@ from minicnn.explain.inputs import BATCH_SIZE, chunks
 from minicnn.explain.observation import frozen, layer_output
 from minicnn.nn.module import Module
 from minicnn.nn.options import number, positive
-from minicnn.random import generator
+from minicnn.random import generator, standard_normal
 
 __all__ = ["Ascent", "gradient_ascent", "total_variation"]
 
@@ -278,6 +278,6 @@ def _beginnings(
             f"start: expected a picture of shape (H, W, C), or one for each of {count[1]} seeds, "
             f"got shape {start.shape}"
         )
-    drawn = rng.standard_normal((*count, *start.shape[-3:]), dtype=dtype)
+    drawn = standard_normal(rng, (*count, *start.shape[-3:]), dtype)
     pictures = (start + noise * drawn).astype(dtype).reshape(-1, *start.shape[-3:])
     return backend.asarray(pictures, place)

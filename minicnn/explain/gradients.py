@@ -24,7 +24,7 @@ from minicnn.explain.observation import frozen, hooked
 from minicnn.nn.activation import LeakyReLU, ReLU
 from minicnn.nn.module import Module
 from minicnn.nn.options import number, positive
-from minicnn.random import generator
+from minicnn.random import generator, standard_normal
 
 __all__ = [
     "IntegratedGradients",
@@ -185,7 +185,7 @@ def smooth_grad(
     with frozen(model):
         classes = classes_of(model, x, target, batch_size)
         for rows, _ in pairs(len(x), samples, batch_size):
-            drawn = rng.standard_normal((len(rows), *x.shape[1:]), dtype=x.dtype)
+            drawn = standard_normal(rng, (len(rows), *x.shape[1:]), x.dtype)
             chosen = backend.asarray(rows, place)
             noisy = x[chosen] + deviation[chosen] * backend.asarray(drawn, place)
             add_up(totals, rows, score_gradients(model, noisy, classes[rows]))

@@ -9,7 +9,7 @@ import numpy as np
 from minicnn import backend
 from minicnn.autograd import Tensor
 from minicnn.errors import DTypeError, OptionError, ShapeError
-from minicnn.explain.inputs import flat_maps
+from minicnn.explain.inputs import as_floats, flat_maps
 from minicnn.nn.options import number
 
 __all__ = ["MassShare", "central_region", "masked_picture", "mass_share", "scaled"]
@@ -24,7 +24,8 @@ def scaled(maps: Any, *, percentile: float = 100.0) -> Any:
         Of several channels, the largest number counts (Simonyan et al., 2014).
     percentile : float
         Which of a map's numbers becomes 1, and all above it as well: below 100 where a few pixels
-        stand out so much that they would hide the others.
+        stand out so much that they would hide the others. Where it is the lowest number, as in a
+        map that is nearly everywhere 0, the highest becomes 1.
 
     Returns
     -------
@@ -34,13 +35,15 @@ def scaled(maps: Any, *, percentile: float = 100.0) -> Any:
     percentile = number(percentile, "percentile", 0, 100)
     maps = maps.data if isinstance(maps, Tensor) else maps
     flat_maps("scaled", maps)  # refuses what are no maps
+    maps = as_floats(maps)
     maps = maps.max(axis=3) if maps.ndim == 4 else maps
     xp = backend.xp(maps)
     maps = maps - maps.min(axis=(1, 2), keepdims=True)
     highest = maps.max(axis=(1, 2), keepdims=True)
     if percentile < 100:
         ordered = xp.percentile(maps.reshape(len(maps), -1), percentile, axis=1)
-        highest = ordered.astype(maps.dtype).reshape(-1, 1, 1)
+        ordered = ordered.astype(maps.dtype).reshape(-1, 1, 1)
+        highest = xp.where(ordered > 0, ordered, highest)
     return xp.minimum(maps / xp.where(highest > 0, highest, highest + 1), 1)
 
 

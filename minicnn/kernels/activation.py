@@ -1,4 +1,4 @@
-"""Rectifiers and their gradients, in one pass over memory."""
+"""Rectifiers and their gradients, in one pass over memory, and the sigmoid."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 from minicnn import backend
 from minicnn.kernels.blocks import for_blocks
 
-__all__ = ["leaky_relu", "leaky_relu_gradient", "rectify"]
+__all__ = ["leaky_relu", "leaky_relu_gradient", "rectify", "sigmoid"]
 
 
 def leaky_relu(x: Any, slope: float) -> Any:
@@ -34,6 +34,22 @@ def leaky_relu(x: Any, slope: float) -> Any:
 
     for_blocks(compute, x, y)
     return y
+
+
+def sigmoid(x: Any) -> Any:
+    """Return 1 / (1 + exp(-x)), with all its digits on both sides; it overflows nowhere.
+
+    Parameters
+    ----------
+    x : array
+
+    Returns
+    -------
+    array of the same shape
+    """
+    xp = backend.xp(x)
+    e = xp.exp(-xp.abs(x))
+    return xp.maximum(e, x >= 0) / (1 + e)  # 1 / (1 + e) or, on the left of 0, e / (1 + e)
 
 
 def rectify(x: Any, slope: float) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from minicnn import backend
 from minicnn.kernels import compiled
+from minicnn.kernels.half import widened
 from minicnn.kernels.threads import parallel, split
 
 __all__ = [
@@ -53,7 +54,7 @@ def moments(x: Any) -> tuple[Any, Any]:
     """
     if compiled.usable(x):
         return _compiled_moments(x)
-    xp = backend.xp(x)
+    xp, x = backend.xp(x), widened(x)
     m, c = x.shape
     lines = _lines(x)
     centre = (_fold(lines.sum(axis=0), c) / m).astype(x.dtype)
@@ -90,7 +91,7 @@ def _compiled_moments(x: Any) -> tuple[Any, Any]:
 
 def channel_sums(x: Any) -> Any:
     """Return the sum of each channel of an array (..., C), in its own type."""
-    lines = _lines(x.reshape(-1, x.shape[-1]))
+    lines = _lines(widened(x).reshape(-1, x.shape[-1]))
 
     def compute(share: slice) -> Any:
         return _fold(lines[share].sum(axis=0), x.shape[-1])
@@ -153,7 +154,7 @@ def gradient_sums(gy: Any, x: Any, centre: Any = None) -> tuple[Any, Any]:
     -------
     sums, products : float64 arrays of shape (C,)
     """
-    xp = backend.xp(gy, x)
+    xp, gy, x = backend.xp(gy, x), widened(gy), widened(x)
     c = x.shape[1]
     if compiled.usable(x, gy):
         from minicnn.kernels.compiled import norm as loops
@@ -289,10 +290,12 @@ def mean_over(x: Any, axes: tuple[int, ...]) -> Any:
     array
     """
     others = tuple(axis for axis in axes if axis != x.ndim - 1)
-    total = x.sum(axis=others, keepdims=True) if others else x
+    total = widened(x)
+    if others:
+        total = total.sum(axis=others, keepdims=True)
     if len(others) < len(axes):
         total = total.sum(axis=-1, keepdims=True)
-    return total / math.prod([x.shape[axis] for axis in axes])
+    return (total / math.prod([x.shape[axis] for axis in axes])).astype(x.dtype, copy=False)
 
 
 def widen(small: Any, x: Any) -> Any:

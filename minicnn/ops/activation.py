@@ -15,6 +15,9 @@ from minicnn.ops.elementwise import Elementwise
 __all__ = ["elu", "gelu", "leaky_relu", "relu", "sigmoid", "silu", "softplus", "tanh"]
 
 
+SIGMOID = Cost(multiplications=1, additions=2, comparisons=2, functions=1)
+
+
 class Tanh(Elementwise, name="tanh"):
     """The hyperbolic tangent."""
 
@@ -32,15 +35,15 @@ class Tanh(Elementwise, name="tanh"):
 
 
 class Sigmoid(Elementwise, name="sigmoid"):
-    """1 / (1 + exp(-x)), computed as (1 + tanh(x/2)) / 2, which overflows nowhere."""
+    """1 / (1 + exp(-x)), computed from exp(-|x|), which overflows nowhere."""
 
-    per_element = Cost(multiplications=2, additions=1, functions=1)
+    per_element = SIGMOID
 
     def scalar(x):
         return 1 / (1 + math.exp(-x))
 
     def forward(ctx, x):
-        y = 0.5 * backend.xp(x).tanh(0.5 * x) + 0.5
+        y = activation.sigmoid(x)
         ctx.save(y)
         return y
 
@@ -154,14 +157,14 @@ class Gelu(Elementwise, name="gelu"):
 class Silu(Elementwise, name="silu"):
     """x * sigmoid(x) (Elfwing et al., 2017; "swish")."""
 
-    per_element = Cost(multiplications=3, additions=1, functions=1)
+    per_element = SIGMOID + Cost(multiplications=1)
 
     def scalar(x):
         return x / (1 + math.exp(-x))
 
     def forward(ctx, x):
         ctx.save(x)
-        return x * (0.5 * backend.xp(x).tanh(0.5 * x) + 0.5)
+        return x * activation.sigmoid(x)
 
     def backward(ctx, gy):
         (x,) = ctx.saved
@@ -247,5 +250,7 @@ def silu(x: Any) -> Tensor:
 
 
 def softplus(x: Any, beta: float = 1.0) -> Tensor:
-    """Return log(1 + exp(beta * x)) / beta for each element, a smooth relu."""
+    """Return log(1 + exp(beta * x)) / beta for each element, a smooth relu; beta is not 0."""
+    if beta == 0:
+        raise OptionError("softplus: beta must not be 0")
     return Softplus.apply(x) if beta == 1 else Softplus.apply(x * beta) / beta

@@ -138,13 +138,24 @@ class Power(Elementwise, name="power"):
         x, y = ctx.saved
         gx = gg = None
         if ctx.needs[0]:
-            gx = (
-                gy * y * x ** (y - 1) if not isinstance(y, (int, float)) or y != 2 else gy * (2 * x)
-            )
+            gx = gy * _slope(x, y)
         if ctx.needs[1]:
-            logarithm = math.log(x) if isinstance(x, (int, float)) else log(x)
+            # Where the base is 0, so is the power, whatever the exponent above 0.
+            if isinstance(x, (int, float)):
+                logarithm: Any = math.nan if x < 0 else math.log(x) if x else 0.0
+            else:
+                logarithm = log(where(x.data != 0, x, 1.0))
             gg = gy * x**y * logarithm
         return gx, gg
+
+
+def _slope(x: Any, y: Any) -> Any:
+    # y * x**(y - 1), which is 0 for the exponent 0 and 1 for 1, also where x is 0.
+    if not isinstance(y, (int, float)):
+        return y * x ** where(y.data != 0, y - 1, 1.0)
+    if y in (0, 1):
+        return y
+    return 2 * x if y == 2 else y * x ** (y - 1)
 
 
 class Exp(Elementwise, name="exp"):

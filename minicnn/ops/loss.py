@@ -158,6 +158,7 @@ def cross_entropy(
     """
     name = "cross_entropy"
     _check_reduction(name, reduction)
+    label_smoothing = float(label_smoothing)
     if not 0 <= label_smoothing <= 1:
         raise OptionError(f"{name}: label_smoothing must be between 0 and 1, got {label_smoothing}")
     shape = shape_of(logits, name)
@@ -438,4 +439,10 @@ def _reduce(loss: Tensor, reduction: str, counts: Any = None) -> Tensor:
         return loss
     if reduction == "sum":
         return sum_along(loss)
-    return mean(loss) if counts is None else sum_along(loss) / counts.sum()
+    if counts is None:
+        return mean(loss)
+    # The mean of no labels is NaN, as in PyTorch, but has the gradient 0.
+    count = counts.sum()
+    xp = backend.xp(counts)
+    nothing = xp.where(count == 0, xp.full_like(count, math.nan), xp.zeros_like(count))
+    return sum_along(loss) / xp.where(count == 0, xp.ones_like(count), count) + nothing

@@ -12,6 +12,7 @@ import numpy as np
 from minicnn import backend
 from minicnn.autograd import Cost, ErrorSample, Operation, Sample, Tensor
 from minicnn.errors import DTypeError, ShapeError
+from minicnn.kernels.half import widened
 from minicnn.ops.arguments import as_axes, check_axes, refuse_integers, shape_of
 from minicnn.ops.arithmetic import exp, where
 from minicnn.ops.broadcast import expand
@@ -140,7 +141,8 @@ class Sum(Reduction, name="sum"):
         return Cost(additions=outputs * (count - 1)) if count else Cost()
 
     def forward(ctx, x, *, axis, keepdims):
-        return x.sum(axis=axis, keepdims=keepdims)
+        total = widened(x).sum(axis=axis, keepdims=keepdims)
+        return total.astype(x.dtype) if x.dtype == "float16" else total
 
     def backward(ctx, gy):
         return expand(_kept(ctx, gy), ctx.inputs[0].shape)
@@ -222,9 +224,10 @@ class Var(Reduction, name="var"):
     def forward(ctx, x, *, axis, keepdims, correction):
         middle = x.mean(axis=axis, keepdims=True)
         ctx.save(x, middle)
-        distances = x - middle
+        distances = widened(x) - middle
         distances *= distances
-        return distances.sum(axis=axis, keepdims=keepdims) / (terms(x.shape, axis)[1] - correction)
+        total = distances.sum(axis=axis, keepdims=keepdims)
+        return (total / (terms(x.shape, axis)[1] - correction)).astype(x.dtype, copy=False)
 
     def backward(ctx, gy):
         x, _ = ctx.saved  # the mean is a constant there: a second derivative needs it made anew

@@ -78,6 +78,11 @@ class ExponentialMovingAverage:
     def _buffers(self) -> dict[str, Tensor]:
         return {} if self._model is None else dict(self._model.named_buffers())
 
+    def is_of(self, model: Any) -> bool:
+        """Tell whether it averages any parameter of a model."""
+        own = {id(parameter) for parameter in model.parameters()}
+        return any(id(each) in own for each in self._parameters().values())
+
     def __repr__(self) -> str:
         return (
             f"ExponentialMovingAverage({len(self.average)} parameters: decay={self.decay}, "

@@ -9,6 +9,7 @@ from typing import Any
 from minicnn import backend
 from minicnn.autograd import Tensor, tensor
 from minicnn.errors import BackendError
+from minicnn.kernels.half import widened
 from minicnn.optim.checks import not_negative, positive
 from minicnn.optim.parameters import tensor_list
 
@@ -36,7 +37,8 @@ def clip_grad_norm_(
     Returns
     -------
     Tensor of shape ()
-        The norm before clipping, on the gradients' backend. It is NaN or infinite if a gradient
+        The norm before clipping, on the gradients' backend (float32 for gradients of float16, whose
+        squares would overflow). It is NaN or infinite if a gradient
         is; to read it (``.item()``) is to wait for the device.
 
     Raises
@@ -57,7 +59,7 @@ def clip_grad_norm_(
         xp = backend.xp(*gradients)
     except BackendError as error:
         raise BackendError(f"clip_grad_norm_: {error}") from None
-    norm = _total_norm(xp, gradients, norm_type)
+    norm = _total_norm(xp, [widened(gradient) for gradient in gradients], norm_type)
     scale = xp.minimum(max_norm / (norm + 1e-6), 1.0)
     if backend.name_of(gradients[0]) == "numpy" and float(scale) == 1:
         return Tensor(norm)  # nothing to do; on a GPU, to know that would be to wait

@@ -81,7 +81,7 @@ def calibration(probabilities: np.ndarray, labels: np.ndarray, *, bins: int = 15
         )
     confidence = probabilities.max(axis=1).astype(np.float64)
     right = (probabilities.argmax(axis=1) == labels).astype(np.float64)
-    place = np.clip(np.ceil(confidence * bins).astype(np.int64) - 1, 0, bins - 1)
+    place = np.searchsorted(np.arange(1, bins) / bins, confidence, side="left")
     count = np.bincount(place, minlength=bins)
     sums = [np.bincount(place, weights=values, minlength=bins) for values in (confidence, right)]
     means = [total / np.maximum(count, 1) for total in sums]

@@ -129,12 +129,12 @@ class Metrics:
             value.data if isinstance(value, Tensor) else value for value in (logits, labels, loss)
         )
         xp = backend.xp(logits, labels)
-        if logits.ndim != 2 or labels.shape[:1] != logits.shape[:1] or labels.ndim > 2:
+        if logits.ndim != 2 or labels.shape not in (logits.shape[:1], logits.shape):
             raise ShapeError(
                 f"metrics: expected logits (N, K) and labels (N,) or (N, K), got "
                 f"{tuple(logits.shape)} and {tuple(labels.shape)}"
             )
-        n, k = logits.shape
+        k = logits.shape[1]
         if self._confusion is None:
             self._confusion = xp.zeros((k, k), dtype=xp.int64)
         if self._confusion.shape[0] != k:
@@ -150,7 +150,8 @@ class Metrics:
         predicted = (logits.argmax(axis=1)[:, None] == classes).astype(xp.float32)
         self._confusion = self._confusion + (truth.T @ predicted).astype(xp.int64)
         if loss is not None:
-            total = loss.astype(xp.float64) * n
+            # Labels that a loss ignores, out of range, are in no mean.
+            total = loss.astype(xp.float64) * truth.sum(dtype=xp.float64)
             self._loss = total if self._loss is None else self._loss + total
 
     def result(self) -> Scores:

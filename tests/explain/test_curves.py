@@ -148,3 +148,13 @@ def test_planted_faults_are_found(name, right, wrong, monkeypatch, network, pict
     monkeypatch.setattr(explain, "deletion", curves.deletion)
     with pytest.raises(AssertionError):
         test_deletion_equals_the_loop(network, pictures, pictures, maps, 4)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "bool"])
+def test_maps_of_any_numbers_rank_as_floats_do(network, images, maps, dtype):
+    values = (maps * 100).clip(0, 255).astype(dtype)
+    for curve in (explain.deletion, explain.insertion):
+        np.testing.assert_array_equal(
+            curve(network, images, values, 0, steps=5).scores,
+            curve(network, images, values.astype(float), 0, steps=5).scores,
+        )

@@ -139,3 +139,23 @@ def test_what_is_no_map_is_refused():
         ShapeError, match=r"maps of shape \(N, H, W\) or \(N, H, W, C\), got \(4,\)"
     ):
         explain.mass_share(backend.asarray(np.ones(4)))
+
+
+@pytest.mark.parametrize("percentile", [100, 98])
+def test_a_map_of_one_pixel_keeps_it_with_any_percentile(percentile):
+    map_ = np.zeros((1, 10, 10), np.float32)
+    map_[0, 3, 3] = 0.3
+    found = host(explain.scaled(backend.asarray(map_), percentile=percentile))
+    assert found[0, 3, 3] == 1
+    assert found.sum() == 1
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int8", "int64", "bool"])
+def test_maps_of_any_numbers_are_scaled_as_floats_are(dtype):
+    values = np.array([[[0, 1, 2, 7], [3, 1, 0, 100]]]).astype(dtype)
+    maps = [values, -values] if dtype.startswith("int") else [values]
+    for map_ in maps:
+        np.testing.assert_array_equal(
+            host(explain.scaled(backend.asarray(map_), percentile=60)),
+            host(explain.scaled(backend.asarray(map_.astype(float)), percentile=60)),
+        )

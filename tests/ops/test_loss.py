@@ -221,9 +221,16 @@ def test_ignored_labels_may_be_out_of_range():
 
 
 def test_ignoring_every_label_gives_nan_as_in_pytorch():
-    with np.errstate(invalid="ignore"):
-        found = loss.cross_entropy(logits(), labels([2, 2, 2, 2]), ignore_index=2)
+    z = logits()
+    found = loss.cross_entropy(z, labels([2, 2, 2, 2]), ignore_index=2)
     assert math.isnan(found.item())
+    found.backward()
+    assert not z.grad.numpy().any()
+
+
+def test_label_smoothing_may_be_a_number_of_numpys():
+    z = minicnn.tensor([[1.0, 2.0]])
+    assert loss.cross_entropy(z, labels([1]), label_smoothing=np.float64(0.1)).dtype == "float32"
 
 
 @pytest.mark.parametrize("target", [labels, lambda: constant(PROBABILITIES)])

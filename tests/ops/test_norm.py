@@ -420,3 +420,31 @@ def test_layer_and_group_norm_refuse(function, match):
     with pytest.raises(ShapeError, match=match) as caught:
         function(x)
     assert "\n" not in str(caught.value)
+
+
+# Half precision, whose sums are made in float32.
+
+
+@pytest.mark.parametrize("middle", [0, 3, 100])
+def test_normalising_many_numbers_of_half_precision(middle, rng):
+    x = (rng.standard_normal((4, 40, 40, 8)) + middle).astype("float16")
+    wide = minicnn.tensor(x.astype("float64"))
+    half = minicnn.tensor(x)
+    for normalise in (
+        lambda each: norm.batch_norm(each, training=True),
+        lambda each: norm.group_norm(each, 2),
+        lambda each: norm.layer_norm(each, each.shape[1:]),
+    ):
+        found = normalise(half)
+        assert found.dtype == "float16"
+        # A mean of 100 takes up six of the eleven bits; batch norm multiplies before it subtracts.
+        bound = 0.1 if middle == 100 else 0.01
+        difference = found.numpy().astype("float64") - normalise(wide).numpy()
+        assert np.abs(difference).max() < bound
+
+
+def test_channel_sums_of_half_precision():
+    x = backend.asarray(np.ones((8, 48, 48, 3), "float16"))
+    sums = kernels.channel_sums(x)
+    assert sums.dtype == "float16"
+    assert backend.to_numpy(sums).tolist() == [18432, 18432, 18432]

@@ -151,3 +151,13 @@ def test_variance_of_too_few_numbers_is_refused_with_a_remedy():
         var(leaf([[1.0, 2.0]]), axis=0)
     with pytest.raises(OptionError, match="0 or more, not -1"):
         var(leaf([1.0, 2.0]), correction=-1)
+
+
+def test_sums_of_half_precision_are_made_in_float32(rng):
+    values = rng.standard_normal(100_000).astype("float16")
+    x = minicnn.tensor(values)
+    assert var(x).dtype == "float16"
+    assert var(x).item() == pytest.approx(values.astype(float).var(), rel=1e-3)
+    ones = minicnn.tensor(np.ones((20, 2000, 1), "float16"))
+    assert sum(ones, axis=0).dtype == "float16"
+    assert sum(ones).item() == 40_000

@@ -142,3 +142,10 @@ def test_clip_by_norm_equals_pytorchs(norm_type: float, max_norm: float) -> None
     np.testing.assert_allclose(found.numpy(), norm.numpy(), rtol=1e-12)
     for one, other in zip(ours, theirs, strict=True):
         np.testing.assert_allclose(one.grad.numpy(), other.grad.numpy(), rtol=1e-12)
+
+
+def test_the_norm_of_half_precision_does_not_overflow() -> None:
+    parameters = with_gradients(np.full(4, 150.0, "float16"))
+    assert clip_grad_norm_(parameters, 1.0).item() == pytest.approx(300)
+    assert parameters[0].grad.dtype == "float16"
+    np.testing.assert_allclose(parameters[0].grad.numpy(), 0.5, rtol=1e-3)

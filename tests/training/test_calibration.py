@@ -62,3 +62,12 @@ def test_what_does_not_fit_is_refused():
         calibration(np.ones((2, 1)), np.zeros(2, int), bins=0)
     with pytest.raises(ShapeError, match=r"got \(2, 1\) and \(3,\)"):
         calibration(np.ones((2, 1)), np.zeros(3, int))
+
+
+@pytest.mark.parametrize("bins", [15, 25, 50])
+def test_an_edge_between_two_bins_belongs_to_the_lower_one(bins):
+    for number in range(1, bins):
+        edge = number / bins
+        probabilities = np.full((1, 100), 0.0)
+        probabilities[0, 0] = edge
+        assert calibration(probabilities, np.array([0]), bins=bins).count[number - 1] == 1

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from minicnn import backend
+import minicnn
+from minicnn import backend, ops
 from minicnn.autograd import Tensor
 from minicnn.errors import OptionError, ShapeError
 from minicnn.training.metrics import Metrics, Scores
@@ -110,8 +111,20 @@ def test_shapes_that_do_not_fit_are_refused():
     metrics.update(np.zeros((3, 2)), np.zeros(3, np.int64))
     with pytest.raises(ShapeError, match="had 2 classes, this has 4"):
         metrics.update(np.zeros((3, 4)), np.zeros(3, np.int64))
+    with pytest.raises(ShapeError, match=r"\(3, 2\) and \(3, 1\)"):
+        metrics.update(np.zeros((3, 2)), np.zeros((3, 1), np.int64))
     with pytest.raises(OptionError, match="before the first batch"):
         Metrics().result()
+
+
+def test_labels_that_a_loss_ignores_are_not_in_its_mean(rng):
+    z, labels = rng.standard_normal((6, 3)), np.array([0, -1, 2, -1, -1, 1])
+    metrics = Metrics()
+    for part in (slice(0, 2), slice(2, 6)):
+        batch = minicnn.tensor(z[part]), minicnn.tensor(labels[part])
+        metrics.update(*batch, ops.cross_entropy(*batch, ignore_index=-1))
+    whole = ops.cross_entropy(minicnn.tensor(z), minicnn.tensor(labels), ignore_index=-1)
+    assert metrics.result().loss == pytest.approx(whole.item())
 
 
 @pytest.mark.host

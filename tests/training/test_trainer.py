@@ -14,6 +14,7 @@ from minicnn.autograd import tensor
 from minicnn.errors import NotANumberError, OptionError
 from minicnn.nn.linear import Linear
 from minicnn.ops.loss import cross_entropy
+from minicnn.optim.average import ExponentialMovingAverage
 from minicnn.optim.plateau import ReduceLROnPlateau
 from minicnn.optim.schedules import StepLR
 from minicnn.optim.sgd import SGD
@@ -334,6 +335,16 @@ def test_parts_that_could_not_train_are_refused_at_once():
         Trainer(model, own, symmetry=MirrorSymmetry(network))
     with pytest.raises(TypeError, match="targets: expected SelfAdaptiveTargets, got ndarray"):
         Trainer(model, own, targets=np.eye(2))
+    with pytest.raises(OptionError, match="schedule is of another optimizer"):
+        Trainer(model, own, schedule=StepLR(SGD(model.parameters()), 1))
+    with pytest.raises(OptionError, match="average is of another model"):
+        Trainer(model, own, average=ExponentialMovingAverage(other))
+    Trainer(model, own, average=ExponentialMovingAverage(model.parameters()))
+    plateau = ReduceLROnPlateau(own)
+    with pytest.raises(OptionError, match=r"schedule_metric: 'val_loss' is unknown; .*valid"):
+        Trainer(model, own, schedule=plateau, schedule_metric="val_loss")
+    with pytest.raises(OptionError, match=r"goes by validation_loss, .* no validation loader"):
+        Trainer(model, own, schedule=plateau).fit([(1, 2)], epochs=1)
     for callbacks in (Callback(), [Callback]):
         with pytest.raises(TypeError, match="a list of Callback objects"):
             Trainer(model, own, callbacks=callbacks)

@@ -14,7 +14,12 @@ from minicnn.commands.effects import Effect, effects_of
 from minicnn.commands.experiment_plan import Plan, experiment_main, experiment_parser
 from minicnn.commands.experiments import Finished, train_all, write_reports, write_table
 from minicnn.commands.tables import text_table
-from minicnn.commands.train_options import AUGMENTATIONS, NORMALIZATIONS, Options
+from minicnn.commands.train_options import (
+    AUGMENTATIONS,
+    DEFAULTS_OF_MODEL,
+    NORMALIZATIONS,
+    Options,
+)
 from minicnn.errors import OptionError
 from minicnn.files import write_json
 from minicnn.report.comparison import Curves, plot_curves, plot_effects
@@ -57,6 +62,14 @@ def _ablate(plan: Plan) -> None:
         raise OptionError(
             "an ablation compares: give --normalizations or --augmentations two values or more"
         )
+    same: dict[str, Any] = {}
+    if "pixel" in settings["normalizations"] and "grow_from" not in plan.given:
+        same = {"grow_from": None}
+        if DEFAULTS_OF_MODEL.get(settings["model"], {}).get("grow_from") and plan.given.get("data"):
+            plan.say(
+                f"note: images keep their size in all runs, though those of {settings['model']} "
+                "would grow: statistics of each pixel are of one size"
+            )
     first = plan.given.get("seed", Options.seed)
     seeds = range(first, first + settings["repeats"])
     runs = {}
@@ -66,7 +79,8 @@ def _ablate(plan: Plan) -> None:
         name = f"normalize-{normalize}_augment-{augment}"
         name += f"_seed-{seed}" if len(seeds) > 1 else ""
         runs[name] = {
-            "model": settings["model"], "normalize": normalize, "augment": augment, "seed": seed
+            "model": settings["model"], "normalize": normalize, "augment": augment, "seed": seed,
+            **same,
         }  # fmt: skip
     finished = train_all(plan, runs, RESULTS)
     effects = effects_of(

@@ -83,6 +83,11 @@ def train_all(
     for name, own in runs.items():
         folder = RunFolder(plan.out / name)
         resume = plan.resume and folder.config.exists()
+        if plan.resume and not resume and (found := folder.files()):
+            raise OptionError(
+                f"{folder}: holds {found[0].name}, but no {folder.config.name} to go on by; move "
+                "the folder away, and --resume trains it anew"
+            )
         # Its page shows the comparison too, and so is written when that is there.
         request = Request(
             {**plan.given, **own}, str(folder), resume, plan.overwrite, plan.quiet, report=False

@@ -44,11 +44,11 @@ def main(arguments: Sequence[str] | None = None, *, program: str = "minicnn") ->
         command's own help says.
     """
     name, *rest = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
-    if name in COMMANDS:
-        module = importlib.import_module(f"minicnn.commands.{COMMANDS[name][0]}")
-        return module.main(rest, program=f"{program} {name}")
 
     def job() -> int:
+        if name in COMMANDS:
+            module = importlib.import_module(f"minicnn.commands.{COMMANDS[name][0]}")
+            return module.main(rest, program=f"{program} {name}")
         if name in ("--help", "-h"):
             print(_help(program))
         elif name == "--version":

@@ -166,6 +166,8 @@ def find_weights(path: str | os.PathLike[str]) -> Path:
             f"weights.safetensors ({known()})"
         )
     if not os.path.isdir(path):
+        if not os.path.isfile(path):
+            raise CheckpointError(f"{os.fspath(path)}: neither a file nor a folder")
         return Path(path)
     folder = RunFolder(path)
     if not folder.weights.is_file():

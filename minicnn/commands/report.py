@@ -23,7 +23,7 @@ from minicnn.commands.reporting import (
 )
 from minicnn.commands.run_folder import EXPLANATIONS, RunFolder
 from minicnn.commands.trained_run import stored_options
-from minicnn.errors import MinicnnError, OptionError
+from minicnn.errors import DataError, MinicnnError, OptionError
 from minicnn.explain.inputs import BATCH_SIZE
 from minicnn.report.run_files import read_experiment, read_run
 from minicnn.training.interrupt import terminable
@@ -83,6 +83,11 @@ def _shown(folder: RunFolder, network: Network, given: dict[str, Any]) -> tuple[
     except MinicnnError as error:
         if data is not None or given["explain"]:
             raise
+        if folder.report.exists():
+            raise DataError(
+                f"{error}; the page that is there stays as it is: move {folder.report.name} away "
+                "for one without faces"
+            ) from None
         print(f"warning: the page is without faces: {error}", file=sys.stderr)
         return None, str(error)
 
@@ -112,8 +117,9 @@ def _parser(program: str) -> Parser:
     parser = Parser(
         prog=program,
         description="Write RUN/report.html: one file, which opens offline, with all that is known "
-        "of a training run or of an experiment. An old page is replaced; the folder's "
-        f"{EXPLANATIONS} are shown where there are some, else a quick look.",
+        "of a training run or of an experiment. An old page is replaced, unless the faces cannot "
+        f"be read any more; the folder's {EXPLANATIONS} are shown where there are some, else a "
+        "quick look.",
         examples=("runs/b", "runs/b --explain", "runs/compare-b"),
     )
     add = parser.add_argument

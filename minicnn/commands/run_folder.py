@@ -210,6 +210,8 @@ class RunFolder:
         DataError
             It cannot be made.
         """
+        if figures and self.figures.exists() and not self.figures.is_dir():
+            raise DataError(f"{self.figures}: is a file, not a folder; move it away")
         try:
             (self.figures if figures else self.path).mkdir(parents=True, exist_ok=True)
         except OSError as error:

@@ -16,7 +16,7 @@ from minicnn.commands.train_targets import make_targets
 from minicnn.commands.train_teacher import Teacher
 from minicnn.data.balance import class_weights
 from minicnn.data.face_dataset import UNLABELLED, FaceDataset
-from minicnn.data.normalize import make_normalization
+from minicnn.data.normalize import Normalization, make_normalization
 from minicnn.data.predictions import write_predictions
 from minicnn.errors import CheckpointError
 from minicnn.files import write_json
@@ -152,7 +152,7 @@ def train_faces(
     Result
     """
     train, validation = faces.train, faces.require_validation()
-    normalization = make_normalization(options.normalize).fit(train.images)
+    normalization = _normalization(train.images, options)
     targets, adaptive = make_targets(train, options, teacher)
     learned = targets if adaptive is None else np.arange(len(train))
     loader = training_loader(train, options, normalization, Streams(seed)["shuffling"], learned)
@@ -204,6 +204,13 @@ def train_faces(
         _scores(splits, probabilities),
         _scores(splits, of_views),
     )
+
+
+def _normalization(images: np.ndarray, options: Options) -> Normalization:
+    if options.mirror_symmetry and options.normalize == "pixel":
+        # A face and its mirror image must be prepared alike.
+        images = np.concatenate([images, images[:, :, ::-1]])
+    return make_normalization(options.normalize).fit(images)
 
 
 def make_loss(train: FaceDataset, options: Options, label_smoothing: float) -> CrossEntropyLoss:

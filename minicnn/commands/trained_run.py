@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from minicnn.commands.run_folder import RunFolder
+from minicnn.commands.run_folder import FOLD, RunFolder
 from minicnn.commands.train_arguments import checked
 from minicnn.commands.train_data import (
     DRAWN_NAME,
@@ -18,10 +18,14 @@ from minicnn.commands.train_data import (
 from minicnn.commands.train_options import Options
 from minicnn.data.face_dataset import SPLIT_NAMES, FaceDataset
 from minicnn.data.fer2013 import load
+from minicnn.data.splits import stratified_kfold
 from minicnn.errors import DataError, OptionError
+from minicnn.random import Streams
 
 __all__ = [
     "Part",
+    "faces_of_fold",
+    "fold_of",
     "refuse_other_data",
     "shown_faces",
     "shown_part",
@@ -96,6 +100,47 @@ def stored_faces(
     faces = _faces(options, faces_of)
     refuse_other_data(faces, options, config, f"put the run's own back, {OTHERS}")
     return options, faces
+
+
+class Fold(NamedTuple):
+    """One fold of a cross-validated run: the folder of the whole, and its number from 1."""
+
+    whole: RunFolder
+    number: int
+
+
+def fold_of(folder: RunFolder) -> Fold | None:
+    """Return which fold of a cross-validated run a folder is, or None."""
+    path = folder.path.resolve()
+    whole = RunFolder(folder.path.parent if folder.path.name == path.name else path.parent)
+    if folder.config.is_file() or not FOLD.fullmatch(path.name) or not whole.config.is_file():
+        return None
+    return Fold(whole, int(path.name.rpartition("-")[2]))
+
+
+def faces_of_fold(
+    fold: Fold, faces_of: Callable[[Options], Faces] = load_faces
+) -> tuple[Options, Faces]:
+    """Return the options of a cross-validated run, and the faces as one of its folds divides them.
+
+    Raises
+    ------
+    DataError, OptionError
+        As for :func:`stored_faces`; or the run has no such fold.
+    """
+    options, faces = stored_faces(fold.whole, faces_of)
+    if options.folds is None or not 1 <= fold.number <= options.folds:
+        raise OptionError(
+            f"{fold.whole}: has no fold {fold.number}, by its config.json; {OTHERS[3:]}"
+        )
+    labels, rng = faces.train.require_labels(), Streams(options.seed)["folds"]
+    training, validation = list(stratified_kfold(labels, options.folds, rng))[fold.number - 1]
+    return options, replace(
+        faces,
+        train=faces.train.subset(training),
+        validation=faces.train.subset(validation),
+        validation_source=f"fold {fold.number}",
+    )
 
 
 def _faces(options: Options, faces_of: Callable[[Options], Faces]) -> Faces:

@@ -258,6 +258,8 @@ def _lines(source: Source, name: str) -> Iterator[tuple[str, bytes]]:
             if number == 1:
                 line = line.removeprefix(_BYTE_ORDER_MARK)
             line = line.strip()
+            if number == 1 and b"\r" in line:
+                raise DataError(f"{place}: lines end with CR alone; save the file with LF or CRLF")
             if line:
                 yield place, line
 

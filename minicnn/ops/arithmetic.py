@@ -142,7 +142,7 @@ class Power(Elementwise, name="power"):
         if ctx.needs[1]:
             # Where the base is 0, so is the power, whatever the exponent above 0.
             if isinstance(x, (int, float)):
-                logarithm: Any = math.nan if x < 0 else math.log(x) if x else 0.0
+                logarithm = math.nan if x < 0 else math.log(x) if x else 0.0
             else:
                 logarithm = log(where(x.data != 0, x, 1.0))
             gg = gy * x**y * logarithm

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +40,7 @@ CONFIG_KEYS: Keys = (
 METRICS_KEYS: Keys = (
     {"splits": dict},
     {"model": str, "best_epoch": int, "stopped_early": str, "data": str, "folds": list,
-     "validation_source": str, "weights_of_fold": int},
+     "validation_source": str, "weights_of_fold": int, "views": dict, "splits_of_views": dict},
 )  # fmt: skip
 PLAN_KEYS: Keys = (
     {"kind": str, "runs": list},
@@ -83,6 +83,8 @@ class RunFiles:
     splits : dict of str to Scores
         What the run achieved on each split, and of a cross-validated one, on each fold; empty of a
         run that has not come to its end.
+    views : dict of str to Scores
+        What it achieved by the mean of several views of each face, where it was asked for them.
     """
 
     folder: Path
@@ -91,6 +93,7 @@ class RunFiles:
     network: Network
     metrics: dict[str, Any] | None
     splits: dict[str, Scores]
+    views: dict[str, Scores] = field(default_factory=dict)
 
     @property
     def scores(self) -> Scores | None:
@@ -156,7 +159,8 @@ def read_run(folder: str | os.PathLike[str]) -> RunFiles:
     network = zoo.load(path / WEIGHTS)
     histories = read_histories(path / HISTORY)
     metrics, splits = _read_metrics(path / METRICS) if (path / METRICS).is_file() else (None, {})
-    files = RunFiles(path, config, histories, network, metrics, splits)
+    views = _read_views(path / METRICS, metrics or {})
+    files = RunFiles(path, config, histories, network, metrics, splits, views)
     _refuse_other_runs(files)
     return files
 
@@ -173,7 +177,7 @@ def _refuse_other_runs(files: RunFiles) -> None:
                 "files of one run"
             )
     classes = network.arguments["num_classes"]
-    for split, scores in files.splits.items():
+    for split, scores in (*files.splits.items(), *files.views.items()):
         if len(scores.support) != classes:
             raise DataError(
                 f"{files.folder}: {METRICS} has {len(scores.support)} classes ({split}), {WEIGHTS} "
@@ -258,6 +262,11 @@ def _read_metrics(file: Path) -> tuple[dict[str, Any], dict[str, Scores]]:
         raise damaged(file)
     parts |= {f"fold {n}": each for n, each in enumerate(content.get("folds") or (), 1)}
     return content, {name: _scores(file, each) for name, each in parts.items()}
+
+
+def _read_views(file: Path, metrics: dict[str, Any]) -> dict[str, Scores]:
+    found = metrics.get("splits_of_views") or {}
+    return {f"{split}, mean over views": _scores(file, each) for split, each in found.items()}
 
 
 def _scores(file: Path, found: Any) -> Scores:

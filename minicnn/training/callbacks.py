@@ -43,6 +43,13 @@ class Callback:
     def on_epoch_end(self, trainer: Trainer) -> None:
         """After the validation; ``trainer.history`` has the epoch's row."""
 
+    def on_epoch_saved(self, trainer: Trainer) -> None:
+        """After ``on_epoch_end`` of all callbacks: a checkpoint, if one is written, has the epoch.
+
+        Files that can be made anew from a checkpoint are written here: killed in between, a run
+        goes on from what it has.
+        """
+
     def on_interrupt(self, trainer: Trainer) -> None:
         """Before training breaks off between two batches because a signal asked for it."""
 
@@ -167,6 +174,10 @@ class BestModel(Callback):
         if self._monitor.improved(trainer):
             self.weights = trainer.validated_weights()
             self._row = dict(trainer.history[-1])
+
+    def on_epoch_saved(self, trainer: Trainer) -> None:
+        """Write the file, where the epoch is the best."""
+        if self.epoch == trainer.epoch:
             self._write()
 
     def _write(self) -> None:
@@ -251,7 +262,7 @@ class HistoryWriter(Callback):
         if len(trainer.history):
             trainer.history.write_csv(self.path)
 
-    def on_epoch_end(self, trainer: Trainer) -> None:
+    def on_epoch_saved(self, trainer: Trainer) -> None:
         """Write the table."""
         trainer.history.write_csv(self.path)
 

@@ -272,6 +272,7 @@ class Trainer:
             needs = self.schedule.needs_metric
             self.schedule.step(self.history[-1][self.schedule_metric] if needs else None)
         self._tell("on_epoch_end")
+        self._tell("on_epoch_saved")
 
     def _train(self) -> None:
         self.model.train()

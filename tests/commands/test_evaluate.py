@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import shutil
 
 import numpy as np
@@ -380,6 +381,18 @@ def test_a_network_of_the_package_needs_data_and_must_be_there(in_package, faces
     assert "(no weights are in this package yet)" in line
 
 
+@pytest.mark.parametrize("name", ["x.jpg", "x"])
+def test_a_figure_is_a_png(name, trained, refused, tmp_path):
+    line = refused("evaluate", trained, "--figure", tmp_path / name)
+    assert "is drawn as PNG; name a file .png" in line
+    assert not list(tmp_path.glob("x*"))
+
+
+def test_what_is_no_file_is_not_waited_for(refused, tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    assert "pipe: neither a file nor a folder" in refused("evaluate", tmp_path / "pipe")
+
+
 def test_a_run_of_folds_says_why_it_has_to_be_told_the_split(
     tmp_path, faces, no_figures, refused, command
 ):
@@ -390,3 +403,13 @@ def test_a_run_of_folds_says_why_it_has_to_be_told_the_split(
         "evaluate", out
     )
     assert evaluated(command, out, "--split", "private_test")["scores"]["count"] == 7
+    for number in (1, 2):
+        fold = out / f"fold-{number}"
+        wrote = json.loads((fold / "metrics.json").read_text())["splits"]
+        found = evaluated(command, fold)
+        assert found["split"] == "validation"
+        assert found["scores"] == wrote["validation"]
+        assert evaluated(command, fold, "--split", "train")["scores"] == wrote["train"]
+    assert evaluated(command, fold, "--tta")["averaged"]["views"]["count"] == 10
+    (out / "fold-2").rename(out / "fold-3")
+    assert "has no fold 3, by its config.json; name faces" in refused("evaluate", out / "fold-3")

@@ -323,6 +323,24 @@ def test_four_runs_tell_the_effect_of_normalisation_and_augmentation(ablate, tmp
         assert image[:, :, :3].std() > 0.05
 
 
+def test_with_statistics_of_pixels_images_grow_in_no_run(command, tmp_path):
+    words = ("--model", "residual_cnn", "--augmentations", "none", *TINY)
+    assert command("ablation", *words, "--quiet", "--out", tmp_path / "out")[0] == 0
+    for name in ("none", "pixel"):
+        folder = tmp_path / "out" / f"normalize-{name}_augment-none"
+        assert read(folder / "config.json")["options"]["grow_from"] is None
+
+
+def test_a_run_without_its_configuration_is_not_lost_for_the_others(compare, tmp_path):
+    assert compare("--quiet")[0] == 0
+    (tmp_path / "out" / "plain_dnn" / "config.json").unlink()
+    code, _, error = compare("--resume", "--quiet")
+    assert code == 2
+    assert "move the folder away, and --resume trains it anew" in error
+    (tmp_path / "out" / "plain_dnn").rename(tmp_path / "away")
+    assert compare("--resume", "--quiet")[0] == 0
+
+
 def test_repeats_differ_in_their_seed_and_resume_without_options(ablate, command, tmp_path):
     words = ("--normalizations", "image", "--augmentations", "none,flip", "--repeats", "2")
     assert ablate(*words, "--seed", "4", "--quiet")[0] == 0

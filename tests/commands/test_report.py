@@ -339,6 +339,12 @@ def test_without_its_faces_a_page_has_the_numbers_of_the_run(run, command, metri
     config = json.loads(run.config.read_text())
     config["options"]["data"] = "nothing.csv"
     run.config.write_text(json.dumps(config))
+    before = run.report.read_bytes()
+    code, _, refused = command("report", run)
+    assert code == 2
+    assert "the page that is there stays as it is: move report.html away" in refused
+    assert run.report.read_bytes() == before
+    run.report.unlink()
     code, _, warned = command("report", run)
     assert code == 0
     assert warned.startswith("warning: the page is without faces: ")
@@ -360,6 +366,7 @@ def test_without_faces_and_result_a_page_says_so(run, command):
     config["options"]["data"] = "nothing.csv"
     run.config.write_text(json.dumps(config))
     (run.path / "metrics.json").unlink()
+    run.report.unlink()
     run.history.write_text(run.history.read_text().splitlines()[0] + "\n")
     assert command("report", run)[0] == 0
     page = read_page(run.report)

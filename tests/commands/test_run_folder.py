@@ -151,3 +151,10 @@ def test_json_holds_only_what_every_reader_takes(tmp_path):
 
 def test_versions_name_what_the_bits_depend_on():
     assert set(versions()) == {"minicnn", "python", "numpy"}
+
+
+def test_a_file_in_the_place_of_the_figures_is_named(tmp_path):
+    (tmp_path / "figures").write_text("mine")
+    with pytest.raises(DataError, match="figures: is a file, not a folder; move it away"):
+        RunFolder(tmp_path).make()
+    assert (tmp_path / "figures").read_text() == "mine"

@@ -14,6 +14,7 @@ from minicnn.commands.train_arguments import parse
 from minicnn.commands.train_data import load_faces
 from minicnn.commands.train_options import BEFORE, merge
 from minicnn.data.face_dataset import FaceDataset
+from minicnn.report.run_files import read_run
 from minicnn.training.checkpoint import read_checkpoint, write_checkpoint
 from minicnn.training.evaluation import evaluate
 from minicnn.zoo.network import Network
@@ -214,7 +215,10 @@ def test_views_are_refused_with_folds(tmp_path, capsys):
 def test_views_may_be_asked_for_on_resume(tmp_path):
     assert run("--epochs", "1", out=tmp_path / "run") == 0
     assert run("--epochs", "2", "--resume", "--tta", out=tmp_path / "run") == 0
-    assert "splits_of_views" in json.loads((tmp_path / "run" / "metrics.json").read_text())
+    of_views = json.loads((tmp_path / "run" / "metrics.json").read_text())["splits_of_views"]
+    found = read_run(tmp_path / "run").views
+    assert list(found) == ["validation, mean over views"]
+    assert found["validation, mean over views"].accuracy == of_views["validation"]["accuracy"]
 
 
 MIRRORED = ("--grow-from", "none", "--limit", "16", "--average", "0.9", "--model")
@@ -236,6 +240,19 @@ def test_a_symmetric_network_is_one_for_mirror_images_and_goes_on_to_the_same_bi
     network = zoo.load(tmp_path / "run" / "weights.safetensors")
     images = np.random.default_rng(0).standard_normal((2, 48, 48, 1)).astype(np.float32)
     found = [network(each).numpy() for each in (images, images[:, :, ::-1].copy())]
+    np.testing.assert_allclose(*found, rtol=1e-3, atol=1e-5)
+
+
+def test_with_symmetry_the_statistics_of_pixels_are_those_of_faces_and_their_mirror_images(
+    tmp_path,
+):
+    words = (*MIRRORED, "residual_cnn", "--mirror-symmetry", "--normalize", "pixel")
+    assert run(*words, "--epochs", "1", out=tmp_path / "run") == 0
+    network = zoo.load(tmp_path / "run" / "weights.safetensors")
+    images = np.random.default_rng(0).integers(0, 256, (2, 48, 48, 1)).astype(np.uint8)
+    prepared = [network.normalization(each) for each in (images, images[:, :, ::-1].copy())]
+    np.testing.assert_allclose(prepared[0][:, :, ::-1], prepared[1], rtol=1e-5, atol=1e-6)
+    found = [network(each).numpy() for each in prepared]
     np.testing.assert_allclose(*found, rtol=1e-3, atol=1e-5)
 
 

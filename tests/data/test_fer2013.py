@@ -320,3 +320,8 @@ def test_real_file_is_read_in_time_and_faster_from_the_cache(tmp_path):
     assert np.array_equal(first.images, second.images)
     assert middle - start < 15
     assert end - middle < 2
+
+
+def test_lines_that_end_with_a_carriage_return_alone_are_named(tmp_path):
+    with pytest.raises(DataError, match=r"line 1: lines end with CR alone; save the file"):
+        read(tmp_path, PUBLISHED.replace("\n", "\r"))

@@ -12,6 +12,7 @@ import pytest
 from minicnn import backend, zoo
 from minicnn.autograd import tensor
 from minicnn.errors import NotANumberError, OptionError
+from minicnn.io import WeightsMetadata
 from minicnn.nn.linear import Linear
 from minicnn.ops.loss import cross_entropy
 from minicnn.optim.average import ExponentialMovingAverage
@@ -19,7 +20,13 @@ from minicnn.optim.plateau import ReduceLROnPlateau
 from minicnn.optim.schedules import StepLR
 from minicnn.optim.sgd import SGD
 from minicnn.training import trainer as trainer_module
-from minicnn.training.callbacks import BestModel, Callback, Checkpoint, EarlyStopping
+from minicnn.training.callbacks import (
+    BestModel,
+    Callback,
+    Checkpoint,
+    EarlyStopping,
+    HistoryWriter,
+)
 from minicnn.training.evaluation import evaluate, predict, scores_of
 from minicnn.training.history import COLUMNS
 from minicnn.training.interrupt import Interrupted
@@ -46,6 +53,9 @@ class Recorder(Callback):
 
     def on_epoch_end(self, trainer):
         self.events.append(f"end {trainer.history[-1]['epoch']}")
+
+    def on_epoch_saved(self, trainer):
+        self.events.append(f"saved {trainer.epoch}")
 
     def on_interrupt(self, trainer):
         self.events.append("interrupt")
@@ -97,7 +107,7 @@ def test_callbacks_are_told_in_order_and_the_last_ones_last(make_run):
 
     make_run(Late(), recorder).fit(1)
     assert recorder.events == [
-        "fit start", "epoch 1", 1, 2, 3, 4, 5, 6, "end 1", "late", "fit end",
+        "fit start", "epoch 1", 1, 2, 3, 4, 5, 6, "end 1", "late", "saved 1", "fit end",
     ]  # fmt: skip
 
 
@@ -351,3 +361,21 @@ def test_parts_that_could_not_train_are_refused_at_once():
     for loader in (None, []):
         with pytest.raises(OptionError, match="of one batch or more"):
             Trainer(model, own).fit(loader, epochs=1)
+
+
+def test_killed_before_the_checkpoint_a_run_leaves_no_weights_that_it_could_not_go_on_from(
+    make_run, tmp_path
+):
+    class Killed(Checkpoint):
+        def on_epoch_end(self, trainer):
+            raise KeyboardInterrupt
+
+    best = BestModel(tmp_path / "weights.safetensors", metadata=WeightsMetadata("net", {}))
+    run = make_run(best, HistoryWriter(tmp_path / "history.csv"), Killed(tmp_path / "checkpoint"))
+    with pytest.raises(KeyboardInterrupt):
+        run.fit(1)
+    assert not list(tmp_path.iterdir())
+    make_run(best, HistoryWriter(tmp_path / "history.csv")).fit(1)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "history.csv", "weights.safetensors",
+    ]  # fmt: skip

@@ -154,7 +154,7 @@ def _run_content(
         "scores": scores,
         "source": source,
         "split": split.replace("_", " "),
-        "splits": files.splits,
+        "splits": {**files.splits, **files.views},
         "classes": None if scores is None else classes_of(scores, names),
         "reported": [] if scores is None or not files.config["options"].get("data") else
         reported_beside(scores, names),

@@ -12,7 +12,7 @@ import numpy as np
 from minicnn import backend as backends
 from minicnn.autograd.declare import Cost, ErrorSample, Sample
 from minicnn.autograd.mode import mode
-from minicnn.autograd.tensor import Tensor, wrap
+from minicnn.autograd.tensor import Tensor, native, wrap
 from minicnn.errors import BackendError, DTypeError, GradientError, ShapeError
 
 __all__ = ["OPERATIONS", "Node", "Operation"]
@@ -364,7 +364,7 @@ def _as_input(name: str, value: Any) -> Any:
     if isinstance(value, np.generic):
         return value.item()
     if backends.is_array(value):
-        return wrap(value)
+        return wrap(native(value))
     raise TypeError(
         f"{name}: expected a Tensor, an array or a number, got {type(value).__name__}; "
         "make a tensor with minicnn.tensor(...)"

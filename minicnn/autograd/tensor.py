@@ -78,9 +78,7 @@ class Tensor:
                 f"Tensor: expected a NumPy or CuPy array, got {type(data).__name__}; "
                 "use minicnn.tensor(...) for numbers and lists"
             )
-        if not data.dtype.isnative:
-            data = data.astype(data.dtype.newbyteorder("="))
-        self.data = data
+        self.data = native(data)
         self.grad: Tensor | None = None
         self.requires_grad = False
         self._node: Any = None
@@ -300,6 +298,11 @@ class Tensor:
         def __getattr__(self, name: str) -> Callable[..., Tensor]: ...
 
 
+def native(array: Any) -> Any:
+    """Return an array whose bytes have this machine's order: itself, or a copy."""
+    return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
+
+
 def wrap(data: Any) -> Tensor:
     """Make a Tensor without any check, for arrays that came out of an operation."""
     result = Tensor.__new__(Tensor)
@@ -349,6 +352,4 @@ def tensor(
             values = values.astype(np.float32)
     if values.dtype.kind not in "biuf":
         raise DTypeError(f"tensor: expected real numbers, got elements of type {values.dtype}")
-    if not values.dtype.isnative:
-        values = values.astype(values.dtype.newbyteorder("="))
-    return Tensor(backends.asarray(values, backend), requires_grad)
+    return Tensor(backends.asarray(native(values), backend), requires_grad)

@@ -17,7 +17,7 @@ from minicnn.commands.tables import text_table
 from minicnn.commands.train_data import VALIDATION_SPLITS, Faces, labelled, limited, loading_once
 from minicnn.commands.train_options import Options
 from minicnn.commands.train_run import predicted
-from minicnn.commands.trained_run import Part, faces_of_fold, fold_of, stored_faces
+from minicnn.commands.trained_run import Part, fold_of, stored_faces
 from minicnn.data.fer2013 import load
 from minicnn.data.predictions import write_predictions
 from minicnn.errors import DataError, OptionError
@@ -113,18 +113,15 @@ def _part_of(weights: str, given: dict[str, Any], faces_of: Callable[[Options], 
         source, seed, folded = given["data"], 0, False
     else:
         folder = RunFolder(weights)
-        fold = fold_of(folder)
-        if fold is None and not folder.config.is_file():
+        if fold_of(folder) is None and not folder.config.is_file():
             raise OptionError(
                 f"{folder}: is no run folder with a {folder.config.name} that names the data; "
                 "give --data"
             )
-        options, faces = (
-            stored_faces(folder, faces_of) if fold is None else faces_of_fold(fold, faces_of)
-        )
+        options, faces = stored_faces(folder, faces_of)
         parts = {"train": faces.train, **faces.others}
         default, source, seed = "validation", faces.source, options.seed
-        folded = options.folds is not None and fold is None
+        folded = faces.validation is None
         if faces.validation is not None:
             parts["validation"] = faces.validation
             if faces.validation_source in VALIDATION_SPLITS:  # and not a part of "train"

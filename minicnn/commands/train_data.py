@@ -78,6 +78,15 @@ class Faces:
             raise DataError(f"{self.source}: the training images are not divided into folds yet")
         return self.validation
 
+    def divided(self, fold: int, training: np.ndarray, validation: np.ndarray) -> Faces:
+        """Return the faces of a fold, by the rows of the training images for its two parts."""
+        return replace(
+            self,
+            train=self.train.subset(training),
+            validation=self.train.subset(validation),
+            validation_source=f"fold {fold}",
+        )
+
     def counts(self) -> dict[str, int]:
         """Return the number of images in each split."""
         validation = {} if self.validation is None else {"validation": len(self.validation)}

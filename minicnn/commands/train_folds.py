@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -61,12 +62,7 @@ def run_folds(
         own = RunFolder(path)
         own.make()
         own.tidy()
-        part = Faces(
-            faces.train.subset(training),
-            faces.train.subset(validation),
-            source=faces.source,
-            validation_source=f"fold {fold}",
-        )
+        part = replace(faces.divided(fold, training, validation), others={}, dropped=None)
         result = train_faces(
             part,
             own,

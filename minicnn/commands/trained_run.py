@@ -24,7 +24,6 @@ from minicnn.random import Streams
 
 __all__ = [
     "Part",
-    "faces_of_fold",
     "fold_of",
     "refuse_other_data",
     "shown_faces",
@@ -82,6 +81,8 @@ def stored_faces(
 ) -> tuple[Options, Faces]:
     """Return a run's options, and the very splits of the faces that it worked on.
 
+    Of a fold of a cross-validated run, the options of the whole, and the faces as it divided them.
+
     Parameters
     ----------
     folder : RunFolder
@@ -95,11 +96,12 @@ def stored_faces(
     OptionError
         The data are no longer those of the run.
     """
-    config, values = stored_options(folder)
+    fold = fold_of(folder)
+    config, values = stored_options(folder if fold is None else fold.whole)
     options = Options(**values)
     faces = _faces(options, faces_of)
     refuse_other_data(faces, options, config, f"put the run's own back, {OTHERS}")
-    return options, faces
+    return options, faces if fold is None else _divided(faces, options, fold)
 
 
 class Fold(NamedTuple):
@@ -112,35 +114,20 @@ class Fold(NamedTuple):
 def fold_of(folder: RunFolder) -> Fold | None:
     """Return which fold of a cross-validated run a folder is, or None."""
     path = folder.path.resolve()
-    whole = RunFolder(folder.path.parent if folder.path.name == path.name else path.parent)
+    whole = RunFolder(path.parent)
     if folder.config.is_file() or not FOLD.fullmatch(path.name) or not whole.config.is_file():
         return None
     return Fold(whole, int(path.name.rpartition("-")[2]))
 
 
-def faces_of_fold(
-    fold: Fold, faces_of: Callable[[Options], Faces] = load_faces
-) -> tuple[Options, Faces]:
-    """Return the options of a cross-validated run, and the faces as one of its folds divides them.
-
-    Raises
-    ------
-    DataError, OptionError
-        As for :func:`stored_faces`; or the run has no such fold.
-    """
-    options, faces = stored_faces(fold.whole, faces_of)
+def _divided(faces: Faces, options: Options, fold: Fold) -> Faces:
     if options.folds is None or not 1 <= fold.number <= options.folds:
         raise OptionError(
             f"{fold.whole}: has no fold {fold.number}, by its config.json; {OTHERS[3:]}"
         )
     labels, rng = faces.train.require_labels(), Streams(options.seed)["folds"]
     training, validation = list(stratified_kfold(labels, options.folds, rng))[fold.number - 1]
-    return options, replace(
-        faces,
-        train=faces.train.subset(training),
-        validation=faces.train.subset(validation),
-        validation_source=f"fold {fold.number}",
-    )
+    return faces.divided(fold.number, training, validation)
 
 
 def _faces(options: Options, faces_of: Callable[[Options], Faces]) -> Faces:

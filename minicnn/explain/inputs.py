@@ -18,9 +18,9 @@ from minicnn.ops.softmax import softmax
 __all__ = [
     "BATCH_SIZE",
     "add_up",
-    "as_floats",
     "as_images",
     "as_like",
+    "as_maps",
     "chosen_scores",
     "chunks",
     "classes_of",
@@ -118,7 +118,13 @@ def add_up(totals: Any, rows: np.ndarray, values: Any) -> None:
 
 
 def flat_maps(name: str, maps: Any, images: Any = None) -> Any:
-    """Return maps of shape (N, H, W), their channels added up, as floating-point numbers.
+    """Return maps of shape (N, H, W), their channels added up; see :func:`as_maps`."""
+    maps = as_maps(name, maps, images)
+    return maps.sum(axis=3) if maps.ndim == 4 else maps
+
+
+def as_maps(name: str, maps: Any, images: Any = None) -> Any:
+    """Return maps as an array of floating-point numbers, whatever numbers they are of.
 
     Parameters
     ----------
@@ -140,12 +146,6 @@ def flat_maps(name: str, maps: Any, images: Any = None) -> Any:
         if images is not None:
             expected = f"{tuple(images.shape[:3])}, one number for each pixel of each image"
         raise ShapeError(f"{name}: expected maps of shape {expected}, got {shape}")
-    maps = as_floats(maps)
-    return maps.sum(axis=3) if len(shape) == 4 else maps
-
-
-def as_floats(maps: Any) -> Any:
-    """Return maps of any numbers, or of truth values, as floating-point numbers."""
     return maps if maps.dtype.kind == "f" else maps.astype("float64")
 
 

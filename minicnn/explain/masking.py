@@ -9,7 +9,7 @@ import numpy as np
 from minicnn import backend
 from minicnn.autograd import Tensor
 from minicnn.errors import DTypeError, OptionError, ShapeError
-from minicnn.explain.inputs import as_floats, flat_maps
+from minicnn.explain.inputs import as_maps, flat_maps
 from minicnn.nn.options import number
 
 __all__ = ["MassShare", "central_region", "masked_picture", "mass_share", "scaled"]
@@ -33,9 +33,7 @@ def scaled(maps: Any, *, percentile: float = 100.0) -> Any:
         A map that is the same everywhere becomes 0.
     """
     percentile = number(percentile, "percentile", 0, 100)
-    maps = maps.data if isinstance(maps, Tensor) else maps
-    flat_maps("scaled", maps)  # refuses what are no maps
-    maps = as_floats(maps)
+    maps = as_maps("scaled", maps)
     maps = maps.max(axis=3) if maps.ndim == 4 else maps
     xp = backend.xp(maps)
     maps = maps - maps.min(axis=(1, 2), keepdims=True)
@@ -81,8 +79,9 @@ def masked_picture(
         raise ShapeError(
             f"masked_picture: expected images of shape (N, H, W, C), got {tuple(images.shape)}"
         )
-    flat_maps("masked_picture", maps, images)
-    kept = scaled(maps, percentile=percentile) >= number(threshold, "threshold", 0, 1)
+    kept = scaled(as_maps("masked_picture", maps, images), percentile=percentile) >= number(
+        threshold, "threshold", 0, 1
+    )
     xp = backend.xp(images)
     mean = images.mean(axis=(1, 2), keepdims=True)
     mean = xp.rint(mean) if images.dtype.kind != "f" else mean

@@ -443,6 +443,5 @@ def _reduce(loss: Tensor, reduction: str, counts: Any = None) -> Tensor:
         return mean(loss)
     # The mean of no labels is NaN, as in PyTorch, but has the gradient 0.
     count = counts.sum()
-    xp = backend.xp(counts)
-    nothing = xp.where(count == 0, xp.full_like(count, math.nan), xp.zeros_like(count))
-    return sum_along(loss) / xp.where(count == 0, xp.ones_like(count), count) + nothing
+    nothing = backend.xp(counts).where(count == 0, math.nan, 0.0).astype(counts.dtype)
+    return sum_along(loss) / (count + (count == 0)) + nothing

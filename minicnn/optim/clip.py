@@ -38,8 +38,8 @@ def clip_grad_norm_(
     -------
     Tensor of shape ()
         The norm before clipping, on the gradients' backend (float32 for gradients of float16, whose
-        squares would overflow). It is NaN or infinite if a gradient
-        is; to read it (``.item()``) is to wait for the device.
+        squares would overflow). It is NaN or infinite if a gradient is; to read it (``.item()``) is
+        to wait for the device.
 
     Raises
     ------

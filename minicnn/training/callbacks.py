@@ -64,8 +64,8 @@ class Callback:
         """Continue where :meth:`state` was taken."""
 
 
-class _Monitor:
-    """Tells whether a column of the history has a new best value."""
+class Monitor:
+    """Tells whether a column of the history has a new best value, and whether it is there."""
 
     def __init__(self, owner: str, column: str, min_delta: float = 0.0) -> None:
         if column not in MONITORS:
@@ -140,7 +140,7 @@ class BestModel(Callback):
         self.metadata = metadata
         self.weights: dict[str, Any] | None = None
         self._row: dict[str, Any] = {}
-        self._monitor = _Monitor("BestModel", monitor)
+        self._monitor = Monitor("BestModel", monitor)
 
     @property
     def epoch(self) -> int:
@@ -218,7 +218,7 @@ class EarlyStopping(Callback):
         if isinstance(patience, bool) or not isinstance(patience, int) or patience < 1:
             raise OptionError(f"EarlyStopping: patience: expected 1 or more, got {patience!r}")
         self.patience = patience
-        self._monitor = _Monitor("EarlyStopping", monitor, min_delta)
+        self._monitor = Monitor("EarlyStopping", monitor, min_delta)
 
     def on_fit_start(self, trainer: Trainer) -> None:
         """On a resume, stay stopped."""

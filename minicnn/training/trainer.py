@@ -18,7 +18,7 @@ from minicnn.optim.average import ExponentialMovingAverage
 from minicnn.optim.clip import clip_grad_norm_
 from minicnn.optim.optimizer import Optimizer
 from minicnn.optim.schedules import Schedule
-from minicnn.training.callbacks import MONITORS, Callback
+from minicnn.training.callbacks import Callback, Monitor
 from minicnn.training.checkpoint import read_checkpoint
 from minicnn.training.evaluation import Loss, evaluate
 from minicnn.training.history import History
@@ -61,17 +61,12 @@ def _check_helpers(
     model: Module,
     optimizer: Optimizer,
     schedule: Schedule | None,
-    metric: str,
     average: ExponentialMovingAverage | None,
 ) -> None:
     # A schedule or an average of something else would do nothing.
     if schedule is not None and schedule.optimizer is not optimizer:
         raise OptionError(
             "Trainer: the schedule is of another optimizer; make it with the one given here"
-        )
-    if metric not in MONITORS:
-        raise OptionError(
-            f"Trainer: schedule_metric: {metric!r} is unknown; choose one of {', '.join(MONITORS)}"
         )
     if average is not None and not average.is_of(model):
         raise OptionError("Trainer: the average is of another model; make it of this one")
@@ -147,7 +142,8 @@ class Trainer:
                 "interval='epoch'"
             )
         _check_parts(model, optimizer, callbacks, symmetry, targets)
-        _check_helpers(model, optimizer, schedule, schedule_metric, average)
+        _check_helpers(model, optimizer, schedule, average)
+        self._schedule_monitor = Monitor("Trainer: the schedule", schedule_metric)
         self.model = model
         self.optimizer = optimizer
         self.loss: Loss = cross_entropy if loss is None else loss
@@ -223,13 +219,9 @@ class Trainer:
             )
         if self.targets is not None:
             self.targets.check(train_loader)
-        needs_metric = self.schedule is not None and self.schedule.needs_metric
-        if needs_metric and self.schedule_metric.startswith("valid") and validation_loader is None:
-            raise OptionError(
-                f"Trainer: the schedule goes by {self.schedule_metric}, but fit() got no "
-                "validation loader"
-            )
         self.train_loader, self.validation_loader = train_loader, validation_loader
+        if self.schedule is not None and self.schedule.needs_metric:
+            self._schedule_monitor.check(self)
         self.epochs = epochs
         self.stop_reason = None
         self._begin_epoch()

@@ -351,9 +351,11 @@ def test_parts_that_could_not_train_are_refused_at_once():
         Trainer(model, own, average=ExponentialMovingAverage(other))
     Trainer(model, own, average=ExponentialMovingAverage(model.parameters()))
     plateau = ReduceLROnPlateau(own)
-    with pytest.raises(OptionError, match=r"schedule_metric: 'val_loss' is unknown; .*valid"):
+    with pytest.raises(OptionError, match=r"the schedule: monitor 'val_loss' is unknown; .*valid"):
         Trainer(model, own, schedule=plateau, schedule_metric="val_loss")
-    with pytest.raises(OptionError, match=r"goes by validation_loss, .* no validation loader"):
+    with pytest.raises(
+        OptionError, match=r"the schedule: monitors validation_loss, .* no validation loader"
+    ):
         Trainer(model, own, schedule=plateau).fit([(1, 2)], epochs=1)
     for callbacks in (Callback(), [Callback]):
         with pytest.raises(TypeError, match="a list of Callback objects"):

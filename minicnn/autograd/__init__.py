@@ -2,6 +2,7 @@
 
 from minicnn.autograd.anomaly import detect_anomaly
 from minicnn.autograd.declare import Cost, ErrorSample, Sample
+from minicnn.autograd.deferred import Deferred
 from minicnn.autograd.engine import backward, grad
 from minicnn.autograd.gradcheck import gradcheck, gradgradcheck
 from minicnn.autograd.mode import enable_grad, is_grad_enabled, no_grad, watch
@@ -11,6 +12,7 @@ from minicnn.autograd.tensor import Hook, Tensor, tensor
 __all__ = [
     "OPERATIONS",
     "Cost",
+    "Deferred",
     "ErrorSample",
     "Hook",
     "Node",

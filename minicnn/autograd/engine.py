@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from minicnn import backend as backends
+from minicnn.autograd.deferred import Deferred
 from minicnn.autograd.mode import mode
 from minicnn.autograd.operation import Node
 from minicnn.autograd.tensor import Tensor, wrap
@@ -101,7 +102,7 @@ class _Pass:
             found = gradients[position]
             if found is None:
                 continue
-            if found.data.shape != value.shape:
+            if found.shape != value.shape:
                 raise GradientError(
                     f"{node.operation.name}: its backward gave a gradient of shape {found.shape} "
                     "for "
@@ -116,7 +117,7 @@ class _Pass:
         if tensor.grad is not None:
             tensor.grad = tensor.grad + gradient
             return
-        if not self.create_graph:
+        if not (self.create_graph or isinstance(gradient, Deferred)):
             address, owner = _memory(gradient.data)
             repeated = any(
                 stride == 0 and size > 1

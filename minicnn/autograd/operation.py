@@ -271,7 +271,7 @@ class Operation:
         if cls.backward_kernel is not None and not mode.recording:
             found = cls.backward_kernel(node, gradient.data)
             found = found if type(found) is tuple else (found,)
-            return tuple([None if array is None else wrap(_as_array(array)) for array in found])
+            return tuple([None if each is None else _as_gradient(each) for each in found])
         found = cls.backward(node, gradient)
         return found if type(found) is tuple else (found,)
 
@@ -369,6 +369,10 @@ def _as_input(name: str, value: Any) -> Any:
         f"{name}: expected a Tensor, an array or a number, got {type(value).__name__}; "
         "make a tensor with minicnn.tensor(...)"
     )
+
+
+def _as_gradient(value: Any) -> Tensor:
+    return value if isinstance(value, Tensor) else wrap(_as_array(value))
 
 
 def _as_array(value: Any) -> Any:

@@ -77,6 +77,9 @@ def leaky_relu_gradient(sign: Any, gy: Any, slope: float) -> Any:
     gx = xp.empty(gy.shape, dtype=gy.dtype)
 
     def compute(values: Any, gradient: Any, result: Any) -> None:
+        if not slope:
+            xp.multiply(values > 0, gradient, out=result)
+            return
         # A factor of 1 or slope, without a branch for each element.
         xp.multiply(values > 0, gy.dtype.type(1 - slope), out=result)
         xp.add(result, slope, out=result)

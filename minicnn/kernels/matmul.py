@@ -9,9 +9,10 @@ import numpy as np
 from minicnn import backend
 from minicnn.kernels.threads import limit_blas, parallel, split
 
-__all__ = ["matmul"]
+__all__ = ["Product", "deferrable", "matmul"]
 
 _PARALLEL = 1 << 21  # products of two numbers from which on a second thread gains
+_LARGE = 1 << 17  # numbers of a product that had better not be written and read as a whole
 
 
 def matmul(x: Any, y: Any) -> Any:
@@ -41,3 +42,59 @@ def matmul(x: Any, y: Any) -> Any:
 
     parallel(compute, split(max(rows, columns)))
     return product
+
+
+def deferrable(x: Any, y: Any) -> bool:
+    """Tell whether it gains to keep copies of two matrices, and compute x @ y where it is needed.
+
+    It does for large products of few terms on a CPU, which are over before their numbers have been
+    written to memory and read again.
+    """
+    size = x.shape[0] * y.shape[1]
+    large = size >= _LARGE and 2 * (x.size + y.size) <= size
+    return large and type(x) is np.ndarray and x.dtype == np.float32
+
+
+class Product:
+    """The product x @ y of two matrices, of which a part is computed when it is asked for.
+
+    Whoever needs its numbers one after the other, and only once, so has them while they are in the
+    cache, and they never need memory as a whole.
+
+    Parameters
+    ----------
+    x, y : arrays of shape (N, K) and (K, M)
+        They must not be changed any more.
+
+    Attributes
+    ----------
+    shape : tuple of int
+    dtype : dtype
+    """
+
+    def __init__(self, x: Any, y: Any) -> None:
+        self._x, self._y = x, y
+        self.shape: tuple[int, ...] = (x.shape[0], y.shape[1])
+        self.dtype = backend.xp(x, y).result_type(x, y)
+
+    def whole(self) -> Any:
+        """Return all of it."""
+        return matmul(self._x, self._y)
+
+    def part(self, numbers: slice) -> Any:
+        """Return some of its numbers, counted row by row, computed by this thread alone.
+
+        Parameters
+        ----------
+        numbers : slice
+            With a start and a stop, and no step.
+
+        Returns
+        -------
+        array of shape (stop - start,)
+        """
+        columns = self.shape[1]
+        first = numbers.start // columns
+        rows = self._x[first : -(-numbers.stop // columns)]
+        start = numbers.start - first * columns
+        return (rows @ self._y).reshape(-1)[start : start + numbers.stop - numbers.start]

@@ -91,7 +91,10 @@ def _compiled_moments(x: Any) -> tuple[Any, Any]:
 
 def channel_sums(x: Any) -> Any:
     """Return the sum of each channel of an array (..., C), in its own type."""
-    lines = _lines(widened(x).reshape(-1, x.shape[-1]))
+    rows = widened(x).reshape(-1, x.shape[-1])
+    if x.size < compiled.LEAST:
+        return rows.sum(axis=0).astype(x.dtype)
+    lines = _lines(rows)
 
     def compute(share: slice) -> Any:
         return _fold(lines[share].sum(axis=0), x.shape[-1])

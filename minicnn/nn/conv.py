@@ -123,9 +123,9 @@ class Conv2d(_Convolution):
 
     def forward(self, x: Any) -> Tensor:
         """Map images (N, H, W, in_channels) to (N, OH, OW, out_channels)."""
-        return self.convolve(x)
+        return self.rectified(x)
 
-    def convolve(self, x: Any, *, negative_slope: float = 1.0) -> Tensor:
+    def rectified(self, x: Any, *, negative_slope: float = 1.0) -> Tensor:
         """Do what the call does, and LeakyReLU with that slope in the same pass."""
         return conv2d(
             x,

@@ -13,6 +13,7 @@ from typing import Any
 from minicnn.nn.activation import LeakyReLU, ReLU
 from minicnn.nn.conv import Conv2d
 from minicnn.nn.dropout import Dropout
+from minicnn.nn.linear import Linear
 from minicnn.nn.module import Module
 from minicnn.nn.norm import BatchNorm2d
 from minicnn.nn.pool import AvgPool2d, MaxPool2d
@@ -36,10 +37,11 @@ def fuse(modules: Sequence[Module]) -> tuple[Callable[[Any], Any], int]:
     count : int
     """
     first = modules[0]
-    if isinstance(first, Conv2d) and _plain(first, Conv2d) and len(modules) > 1:
-        slope = _slope(modules[1])
-        if slope is not None:
-            return partial(first.convolve, negative_slope=slope), 2
+    second = modules[1] if len(modules) > 1 else None
+    if isinstance(first, (Conv2d, Linear)):
+        slope = _slope(second)
+        if slope is not None and _plain(first, Conv2d if isinstance(first, Conv2d) else Linear):
+            return partial(first.rectified, negative_slope=slope), 2
     elif isinstance(first, BatchNorm2d) and _plain(first, BatchNorm2d) and len(modules) > 1:
         options, count = _halving(modules[1:])
         if count:
@@ -79,9 +81,9 @@ def _plain(module: Module, kind: type[Module]) -> bool:
     )
 
 
-def _slope(module: Module) -> float | None:
+def _slope(module: Module | None) -> float | None:
     # Of a rectifier whose output tells the sign of its input.
-    if _plain(module, ReLU):
+    if isinstance(module, ReLU) and _plain(module, ReLU):
         return 0.0
     if isinstance(module, LeakyReLU) and _plain(module, LeakyReLU):
         return module.negative_slope if 0 <= module.negative_slope <= 1 else None

@@ -60,4 +60,8 @@ class Linear(Module):
 
     def forward(self, x: Any) -> Tensor:
         """Map x of shape (..., in_features) to (..., out_features)."""
-        return linear(x, self.weight, self.bias)
+        return self.rectified(x)
+
+    def rectified(self, x: Any, *, negative_slope: float = 1.0) -> Tensor:
+        """Do what the call does, and LeakyReLU with that slope in the same operation."""
+        return linear(x, self.weight, self.bias, negative_slope=negative_slope)

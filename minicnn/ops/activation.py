@@ -69,6 +69,10 @@ class Relu(Elementwise, name="relu"):
         (y,) = ctx.saved_arrays
         return gy * (y > 0)
 
+    def backward_kernel(ctx, gy):
+        (y,) = ctx.saved_arrays
+        return gy * (y > 0)
+
 
 class LeakyRelu(Elementwise, name="leaky_relu"):
     """x where it is positive, slope * x elsewhere (Maas et al., 2013)."""

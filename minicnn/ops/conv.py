@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numbers
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -23,6 +22,7 @@ from minicnn.ops.conv_operations import (
     check_filters,
     check_images,
 )
+from minicnn.ops.rectifier import rectifier_option
 
 __all__ = ["ALGORITHMS", "conv2d", "conv_transpose2d"]
 
@@ -126,11 +126,7 @@ def conv2d(
         The images or filters are of integers, or of two floating-point types.
     """
     options = _options("conv2d", x, w, stride, padding, dilation, groups, algorithm)
-    if not isinstance(negative_slope, numbers.Real) or not 0 <= negative_slope <= 1:
-        raise OptionError(f"negative_slope: expected a number from 0 to 1, got {negative_slope!r}")
-    if negative_slope != 1:
-        options["slope"] = float(negative_slope)
-    return Conv2d.apply(x, w, b, **options)
+    return Conv2d.apply(x, w, b, **options, **rectifier_option(negative_slope))
 
 
 def conv_transpose2d(

@@ -13,7 +13,7 @@ from minicnn.errors import DTypeError, ShapeError
 from minicnn.kernels import conv, winograd
 from minicnn.kernels.sizes import window_output
 from minicnn.ops.arguments import refuse_integers
-from minicnn.ops.arithmetic import where
+from minicnn.ops.rectifier import rectifier_cost, rectifier_gradient
 
 __all__ = ["check_bias", "check_filters", "check_images"]
 
@@ -136,10 +136,7 @@ class Conv2d(_Convolution, name="conv2d"):
         y = Conv2d.shape(x, w, b, **options)
         outputs = math.prod(y)
         added = 0 if b is None else outputs
-        slope = options.get("slope", 1)
-        activation = Cost() if slope == 1 else Cost(comparisons=outputs)
-        if slope not in (0, 1):
-            activation += Cost(multiplications=outputs)
+        activation = rectifier_cost(outputs, options.get("slope", 1))
         if options.get("algorithm") == "winograd":
             found = winograd.cost(x[0], w[2], w[3], w[0], y[1:3])
             return Cost(*found) + Cost(additions=added) + activation
@@ -166,17 +163,14 @@ class Conv2d(_Convolution, name="conv2d"):
             x.shape, w.shape, options["stride"], options["padding"], options["dilation"]
         )
         y = conv.conv2d(x, w, b, output=output, **options)
-        # The output has the signs of what went into the activation.
         ctx.save(x, w, None if options.get("slope", 1) == 1 else y)
         return y
 
     def backward(ctx, gy):
         x, w, _ = ctx.saved
-        sign, slope = ctx.saved_arrays[2], ctx.options.get("slope", 1)
         options = {name: value for name, value in ctx.options.items() if name != "slope"}
         gx = gw = gb = None
-        if slope != 1:
-            gy = where(sign > 0, gy, gy * slope)
+        gy = rectifier_gradient(ctx, gy)
         if ctx.needs[0]:
             gx = Conv2dInputGradient.apply(gy, w, size=x.shape[1:3], **options)
         if ctx.needs[1]:

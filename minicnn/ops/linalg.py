@@ -7,11 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from minicnn.autograd import Cost, ErrorSample, Operation, Sample, Tensor
+from minicnn.autograd import Cost, Deferred, ErrorSample, Operation, Sample, Tensor
 from minicnn.errors import ShapeError
+from minicnn.kernels.activation import leaky_relu_gradient, rectify
+from minicnn.kernels.matmul import Product, deferrable
 from minicnn.kernels.matmul import matmul as product
 from minicnn.kernels.norm import channel_sums
 from minicnn.ops.broadcast import sum_to
+from minicnn.ops.rectifier import rectifier_cost, rectifier_gradient, rectifier_option
 from minicnn.ops.reduce import sum as sum_along
 from minicnn.ops.shape import permute, reshape
 
@@ -111,7 +114,8 @@ class MatMul(Operation, name="matmul"):
 class Linear(Operation, name="linear"):
     """x @ w + b for every row of x, all rows in one matrix product.
 
-    Its gradients are single products of two-dimensional views, gy @ w.T and x.T @ gy, for which the
+    Negative results are multiplied by ``slope``, which makes LeakyReLU or ReLU of them. The
+    gradients are single products of two-dimensional views, gy @ w.T and x.T @ gy, for which the
     transposes are not copied.
     """
 
@@ -120,6 +124,8 @@ class Linear(Operation, name="linear"):
         Sample(((3, 4), (4, 2), None)),
         Sample(((2, 3, 4), (4, 2), (2,))),
         Sample(((4,), (4, 2), (2,))),
+        Sample(((3, 4), (4, 2), (2,)), slope=0.25),
+        Sample(((2, 3, 4), (4, 2), None), slope=0.0),
     )
     errors = (
         ErrorSample(((3, 5), (4, 2), (2,)), match="rows of 5"),
@@ -128,7 +134,7 @@ class Linear(Operation, name="linear"):
         ErrorSample(((), (4, 2), None), match="at least one axis"),
     )
 
-    def shape(x, w, b):
+    def shape(x, w, b, *, slope=1):
         if len(w) != 2:
             raise ShapeError(f"expected weights of shape (in, out), got {w}")
         if not x:
@@ -141,28 +147,33 @@ class Linear(Operation, name="linear"):
             raise ShapeError(f"the weights {w} need a bias of shape {w[1:]}, got {b}")
         return (*x[:-1], w[1])
 
-    def cost(x, w, b):
+    def cost(x, w, b, *, slope=1):
         outputs = math.prod(x[:-1]) * w[1]
         additions = w[0] - 1 if b is None else w[0]
-        return outputs * Cost(multiplications=w[0], additions=additions)
+        sums = outputs * Cost(multiplications=w[0], additions=additions)
+        return sums + rectifier_cost(outputs, slope)
 
-    def reference(x, w, b):
+    def reference(x, w, b, *, slope=1):
         result = np.empty((*x.shape[:-1], w.shape[1]))
         for target in np.ndindex(*result.shape):
             terms = zip(x[target[:-1]], w[:, target[-1]], strict=True)
             total = math.fsum(a * b for a, b in terms)
             result[target] = total if b is None else total + b[target[-1]]
-        return result
+        return np.where(result > 0, result, slope * result)
 
-    def forward(ctx, x, w, b):
-        ctx.save(x, w)
+    def forward(ctx, x, w, b, *, slope=1):
         y = product(x.reshape(math.prod(x.shape[:-1]), w.shape[0]), w)
         if b is not None:
             y += b
-        return y.reshape(*x.shape[:-1], w.shape[1])
+        if slope != 1:
+            rectify(y, slope)
+        y = y.reshape(*x.shape[:-1], w.shape[1])
+        ctx.save(x, w, None if slope == 1 else y)
+        return y
 
     def backward(ctx, gy):
-        x, w = ctx.saved
+        x, w, _ = ctx.saved
+        gy = rectifier_gradient(ctx, gy)
         count = math.prod(x.shape[:-1])
         gy = _shaped(gy, (count, w.shape[1]))
         gx = gw = gb = None
@@ -175,13 +186,24 @@ class Linear(Operation, name="linear"):
         return gx, gw, gb
 
     def backward_kernel(ctx, gy):
-        x, w = ctx.saved_arrays
+        x, w, sign = ctx.saved_arrays
+        slope = ctx.options.get("slope", 1)
+        if slope != 1:
+            gy = leaky_relu_gradient(sign, gy, slope)
         rows, gy = x.reshape(-1, w.shape[0]), gy.reshape(-1, w.shape[1])
         return (
             product(gy, w.T).reshape(x.shape) if ctx.needs[0] else None,
-            product(rows.T, gy) if ctx.needs[1] else None,
+            _weights_gradient(ctx, rows, gy) if ctx.needs[1] else None,
             channel_sums(gy) if ctx.needs[2] else None,
         )
+
+
+def _weights_gradient(ctx: Any, rows: Any, gy: Any) -> Any:
+    # Deferred where the weights are a parameter, for its optimiser. Of copies, so that whoever
+    # changes arrays after the backward pass changes no gradient.
+    if isinstance(ctx.inputs[1], Tensor) and deferrable(rows.T, gy):
+        return Deferred(Product(rows.copy().T, gy.copy()))
+    return product(rows.T, gy)
 
 
 def _shaped(x: Tensor, shape: tuple[int, ...]) -> Tensor:
@@ -210,7 +232,7 @@ def matmul(x: Any, y: Any) -> Tensor:
     return MatMul.apply(x, y)
 
 
-def linear(x: Any, w: Any, b: Any = None) -> Tensor:
+def linear(x: Any, w: Any, b: Any = None, *, negative_slope: float = 1.0) -> Tensor:
     """Return x @ w + b.
 
     Parameters
@@ -219,9 +241,12 @@ def linear(x: Any, w: Any, b: Any = None) -> Tensor:
     w : Tensor of shape (in, out)
         PyTorch keeps the transpose of it.
     b : Tensor of shape (out,), optional
+    negative_slope : float
+        Factor of negative results, from 0 to 1: what ReLU (0) and LeakyReLU do afterwards, in the
+        same operation.
 
     Returns
     -------
     Tensor of shape (..., out)
     """
-    return Linear.apply(x, w, b)
+    return Linear.apply(x, w, b, **rectifier_option(negative_slope))

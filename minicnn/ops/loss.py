@@ -36,17 +36,20 @@ class CrossEntropy(Operation, name="cross_entropy"):
 
     Its gradient is softmax(z) * sum(target) - target. The target is any weight for each class, so
     that one operation serves labels, class weights, smoothing and probabilities. Where it is 0, a
-    logit of -inf does no harm.
+    logit of -inf does no harm. With ``mean``, the result is the mean of all.
     """
 
     samples = (
         Sample(((3, 4), (3, 4))),
         Sample(((2, 3, 2), (2, 3, 2)), domain=(0.1, 2.0)),
         Sample(((5,), (5,)), domain=(800.0, 802.0)),
+        Sample(((2, 3, 2), (2, 3, 2)), mean=True),
+        Sample(((4,), (4,)), mean=True),
     )
     errors = (
         ErrorSample(((3, 4), (3, 5)), match="classes"),
         ErrorSample(((), ()), match="classes"),
+        ErrorSample(((0, 4), (0, 4)), mean=True, match="no elements"),
         ErrorSample(((3, 4), (3, 4)), integers={0: 5}, error=DTypeError, match="astype"),
     )
 
@@ -56,30 +59,33 @@ class CrossEntropy(Operation, name="cross_entropy"):
         refuse_integers(arrays[0], cls.name)
         super().check(arrays, options)
 
-    def shape(z, target):
+    def shape(z, target, *, mean=False):
         if z != target or not z:
             raise ShapeError(f"logits {z} and targets {target} must have one shape (..., classes)")
-        return z[:-1]
+        if mean and not math.prod(z[:-1]):
+            raise ShapeError(f"no elements to take the mean of in logits {z}")
+        return () if mean else z[:-1]
 
-    def cost(z, target):
+    def cost(z, target, *, mean=False):
         rows, classes = math.prod(z[:-1]), z[-1]
-        return rows * Cost(
+        losses = rows * Cost(
             multiplications=2 * classes,
             additions=4 * classes - 1,
             comparisons=2 * classes - 1,
             functions=classes + 1,
         )
+        return losses + Cost(multiplications=1, additions=rows - 1) if mean else losses
 
-    def reference(z, target):
+    def reference(z, target, *, mean=False):
         y = np.zeros(z.shape[:-1])
         for row in np.ndindex(*y.shape):
             largest = max(z[row])
             total = math.fsum(math.exp(value - largest) for value in z[row])
             for value, weight in zip(z[row], target[row], strict=True):
                 y[row] -= weight * (value - largest - math.log(total))
-        return y
+        return np.asarray(y.mean()) if mean else y
 
-    def forward(ctx, z, target):
+    def forward(ctx, z, target, *, mean=False):
         xp = backend.xp(z, target)
         shifted = z - z.max(axis=-1, keepdims=True)
         probabilities = xp.exp(shifted)
@@ -87,11 +93,15 @@ class CrossEntropy(Operation, name="cross_entropy"):
         probabilities /= total
         ctx.save(z, target, probabilities)
         shifted -= xp.log(total)
-        return -(target * xp.where(target != 0, shifted, xp.zeros_like(shifted))).sum(axis=-1)
+        y = -(target * xp.where(target != 0, shifted, xp.zeros_like(shifted))).sum(axis=-1)
+        return y.mean() if mean else y
 
     def backward(ctx, gy):
         z, target, _ = ctx.saved
-        gy = reshape(gy, (*gy.shape, 1))
+        if ctx.options.get("mean"):
+            gy = gy * _share(z)
+        else:
+            gy = reshape(gy, (*gy.shape, 1))
         gz = gtarget = None
         if ctx.needs[0]:
             gz = gy * (softmax(z) * sum_along(target, -1, keepdims=True) - target)
@@ -101,7 +111,7 @@ class CrossEntropy(Operation, name="cross_entropy"):
 
     def backward_kernel(ctx, gy):
         z, target, probabilities = ctx.saved_arrays
-        gy = gy[..., None]
+        gy = gy * _share(z) if ctx.options.get("mean") else gy[..., None]
         gz = gtarget = None
         if ctx.needs[0]:
             gz = probabilities * target.sum(axis=-1, keepdims=True)
@@ -112,6 +122,11 @@ class CrossEntropy(Operation, name="cross_entropy"):
             shifted = z - z.max(axis=-1, keepdims=True)
             gtarget = (xp.log(xp.exp(shifted).sum(axis=-1, keepdims=True)) - shifted) * gy
         return gz, gtarget
+
+
+def _share(z: Any) -> float:
+    # Of one row in the mean of all.
+    return z.shape[-1] / z.size
 
 
 def cross_entropy(
@@ -166,6 +181,8 @@ def cross_entropy(
         rows, counts = _rows_of_labels(
             name, _data(logits), _data(target), _data(weight), label_smoothing, ignore_index
         )
+        if reduction == "mean" and counts is None:
+            return CrossEntropy.apply(logits, rows, mean=True)
         return _reduce(CrossEntropy.apply(logits, rows), reduction, counts)
     if ignore_index is not None:
         raise OptionError(f"{name}: ignore_index needs labels as target, not probabilities")
@@ -174,6 +191,8 @@ def cross_entropy(
     if weight is not None:
         _check_class_weight(name, _data(weight), _data(logits))
         target = target * _data(weight)
+    if reduction == "mean":
+        return CrossEntropy.apply(logits, target, mean=True)
     return _reduce(CrossEntropy.apply(logits, target), reduction)
 
 

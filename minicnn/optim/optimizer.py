@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from functools import partial
+from functools import cache, partial
 from typing import Any, ClassVar
 
+import numpy as np
+
 from minicnn import backend
-from minicnn.autograd import Tensor
+from minicnn.autograd import Deferred, Tensor
 from minicnn.errors import BackendError, CheckpointError, DTypeError, OptionError, ShapeError
+from minicnn.kernels.matmul import Product
 from minicnn.optim.checks import Check, integer
 from minicnn.optim.parameters import refuse_results, tensor_list
 from minicnn.optim.saved import fitting_copy
@@ -206,22 +209,27 @@ class Optimizer:
         todo = []
         for group, parameter in self._parameters():
             if parameter.grad is not None:
-                gradient = parameter.grad.data
+                gradient = _gradient_of(parameter)
                 self._check(group, parameter, gradient)
                 todo.append((group, parameter, gradient))
         changes, cleanings, copies = [], [], []
+        updates: dict[Any, tuple[Callable[..., None], Callable[..., Any]]] = {}
         for group, parameter, gradient in todo:
             state, data = self._state_of(group, parameter), parameter.data
             arrays = [state[name] for name in self.array_names(group)]
             xp = backend.xp(data)
             # The first is a copy where the parameter is not contiguous.
-            flats = [each.reshape(-1) for each in (data, gradient, *arrays)]
+            flats = [_flat(each) for each in (data, gradient, *arrays)]
             if not data.flags.c_contiguous:
                 copies.append((data, flats[0]))
             state["step"] += 1
-            update = partial(self.update, xp, group, state["step"])
-            compile_update = partial(self.compiled_update, group, state["step"])
-            changes.append(Change(flats, update, compile_update))
+            same = (id(group), state["step"], xp)
+            if same not in updates:
+                updates[same] = (
+                    partial(self.update, xp, group, state["step"]),
+                    cache(partial(self.compiled_update, group, state["step"])),
+                )
+            changes.append(Change(flats, *updates[same]))
             if state["step"] % _CLEAN_EVERY == 0 and data.dtype != "float16":
                 clean = partial(_clean, xp, _MARGIN * float(xp.finfo(data.dtype).tiny))
                 cleanings += [Change([each], clean) for each in flats[2:]]
@@ -251,7 +259,7 @@ class Optimizer:
                     f"{array.dtype}{advice}"
                 )
         try:
-            backend.xp(data, gradient, *arrays)
+            backend.xp(data, None if isinstance(gradient, Product) else gradient, *arrays)
         except BackendError:
             held = f", its state on {backend.name_of(arrays[0])}" if arrays else ""
             raise BackendError(
@@ -373,6 +381,19 @@ class Optimizer:
             raise CheckpointError(f"the saved state is damaged: {error}") from None
         by_group = zip(self.param_groups, checked, strict=True)
         return {id(group): values for group, values in by_group}, steps, arrays
+
+
+def _flat(array: Any) -> Any:
+    return array if isinstance(array, Product) else array.reshape(-1)
+
+
+def _gradient_of(parameter: Tensor) -> Any:
+    # Its array, or the product that nobody has looked at yet.
+    gradient: Any = parameter.grad
+    deferred = isinstance(gradient, Deferred) and gradient.source is not None
+    if deferred and type(parameter.data) is np.ndarray:
+        return gradient.source
+    return gradient.data
 
 
 def decayed(xp: Any, g: Any, w: Any, weight_decay: float, out: Any) -> Any:

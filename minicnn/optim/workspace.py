@@ -8,11 +8,16 @@ from typing import Any, NamedTuple
 
 from minicnn import backend
 from minicnn.kernels import compiled
+from minicnn.kernels.matmul import Product
 from minicnn.kernels.threads import parallel, split
 
 __all__ = ["Change", "Workspace", "Workspaces"]
 
 _PARALLEL = 1 << 16  # elements in all from which on a second thread gains
+
+# Numbers of a product that are computed at a time: 2**18 was best of 2**15 to 2**19, where the
+# threads seldom wait for each other's Python between two calls.
+_PIECE = 1 << 18
 
 # Bytes of one array in a part. On a CPU some five arrays should fit in a core's cache: a step of
 # Adam on 15 M float32 parameters took 47 ms with parts of 2**17 or 2**18 bytes, 60 ms with 2**15
@@ -61,7 +66,9 @@ class Workspace:
 class Change(NamedTuple):
     """A change of flat arrays in place, element by element."""
 
-    arrays: Sequence[Any]  # of shape (K,), of one backend and element type
+    # Of shape (K,), of one backend and element type. All but the first, which is changed, may be a
+    # Product: its numbers are computed when their turn comes.
+    arrays: Sequence[Any]
     update: Callable[[Iterator[tuple[Any, ...]]], None]  # takes what Workspace.parts yields
     # Gives compiled code that takes the place of update, on the whole arrays, if there is any.
     compiled_update: Callable[[], Callable[..., None] | None] | None = None
@@ -77,13 +84,14 @@ class Workspaces:
         """Make changes of arrays that have nothing in common.
 
         All of them together are shared out: a thread takes long to begin, measured by what most
-        parameters need. The shares have no influence on the numbers.
+        parameters need. The shares have no influence on the numbers, but for the last bits of
+        products.
         """
         ends = list(itertools.accumulate(each.arrays[0].size for each in changes))
         total = ends[-1] if ends else 0
         loops = [
             each.compiled_update()
-            if each.compiled_update is not None and compiled.usable(*each.arrays, size=total)
+            if each.compiled_update is not None and compiled.usable(*_arrays_of(each), size=total)
             else None
             for each in changes
         ]
@@ -93,8 +101,11 @@ class Workspaces:
             for change, end, loop in zip(changes, ends, loops, strict=True):
                 first = end - change.arrays[0].size
                 own = slice(max(share.start - first, 0), min(share.stop, end) - first)
-                if own.start < own.stop:
-                    arrays = [array[own] for array in change.arrays]
+                for part in _pieces(change, own):
+                    arrays = [
+                        each.part(part) if isinstance(each, Product) else each[part]
+                        for each in change.arrays
+                    ]
                     if loop is not None:
                         loop(*arrays)
                     else:
@@ -103,3 +114,15 @@ class Workspaces:
         on_cpu = all(backend.name_of(each.arrays[0]) == "numpy" for each in changes)
         shares = split(total, None if on_cpu and total > _PARALLEL else 1) if total else []
         parallel(compute, list(enumerate(shares)))
+
+
+def _arrays_of(change: Change) -> list[Any]:
+    return [each for each in change.arrays if not isinstance(each, Product)]
+
+
+def _pieces(change: Change, numbers: slice) -> Iterator[slice]:
+    # All at once, unless a product is computed on the way.
+    all_at_once = len(_arrays_of(change)) == len(change.arrays)
+    size = numbers.stop - numbers.start if all_at_once else _PIECE
+    for start in range(numbers.start, numbers.stop, max(size, 1)):
+        yield slice(start, min(start + size, numbers.stop))

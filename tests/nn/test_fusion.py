@@ -45,6 +45,19 @@ def test_convolution_and_rectifier_are_one_operation_with_the_same_numbers(name,
         np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("shape", [(5, 6), (2, 3, 6), (6,)])
+@pytest.mark.parametrize("name", RECTIFIERS)
+def test_dense_layer_and_rectifier_are_one_operation_with_the_same_numbers(name, shape, bias, rng):
+    net = nn.Sequential(nn.Linear(6, 4, bias, rng=1), RECTIFIERS[name]())
+    assert fuse(list(net))[1] == 2
+    values = rng.standard_normal(shape).astype(np.float32)
+    for found, expected in zip(
+        run(net, values, nn.Sequential.__call__), run(net, values, chain), strict=True
+    ):
+        np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-6)
+
+
 POOLINGS = {"largest": nn.MaxPool2d, "mean": nn.AvgPool2d}
 
 
@@ -134,6 +147,7 @@ def test_other_poolings_stay_by_themselves(pooling):
 )
 def test_other_activations_stay_by_themselves(following):
     assert fuse([nn.Conv2d(1, 1, 3), following()])[1] == 1
+    assert fuse([nn.Linear(1, 1), following()])[1] == 1
 
 
 @pytest.mark.parametrize("position", [0, 1])
@@ -160,6 +174,13 @@ def test_a_subclass_with_its_own_forward_is_left_alone():
     class Plain(nn.ReLU):
         """Adds nothing."""
 
+    class Mapped(nn.Linear):
+        def forward(self, x):
+            return super().forward(x) * 2
+
+    assert fuse([Mapped(1, 1), nn.ReLU()])[1] == 1
+    assert fuse([nn.Linear(1, 1), Twice()])[1] == 1
+    assert fuse([nn.Linear(1, 1), Plain()])[1] == 2
     assert fuse([nn.Conv2d(1, 1, 3), Twice()])[1] == 1
     assert fuse([nn.Conv2d(1, 1, 3), Plain()])[1] == 2
 

@@ -1,0 +1,220 @@
+"""Gradients of dense layers' weights that are computed only when somebody looks at them."""
+
+from __future__ import annotations
+
+import copy
+
+import numpy as np
+import pytest
+
+import minicnn
+from minicnn import detect_anomaly, grad, ops, optim, tensor
+from minicnn.autograd import Deferred
+from minicnn.errors import NotANumberError, ShapeError
+from minicnn.kernels import compiled
+from minicnn.optim import workspace
+
+pytestmark = pytest.mark.host
+
+SIZES = 8, 600, 400  # rows, inputs, outputs
+
+
+def draw(rng, *shape):
+    return rng.standard_normal(shape).astype(np.float32)
+
+
+@pytest.fixture
+def layer(rng):
+    """Inputs, weights, and the factors of a loss that is linear in the outputs."""
+    rows, inputs, outputs = SIZES
+    x, w, c = draw(rng, rows, inputs), draw(rng, inputs, outputs), draw(rng, rows, outputs)
+    return x, tensor(w, requires_grad=True), c
+
+
+def back(x, w, c):
+    (ops.linear(x, w) * c).sum().backward()
+
+
+def expected(x, c):
+    return x.T.astype(np.float64) @ c
+
+
+def check(found, values, scale=1.0):
+    np.testing.assert_allclose(found, values, rtol=0, atol=1e-5 * np.abs(values).max() * scale)
+
+
+def test_it_is_computed_when_its_values_are_asked_for(layer):
+    x, w, c = layer
+    back(x, w, c)
+    assert isinstance(w.grad, Deferred)
+    assert (w.grad.shape, w.grad.dtype) == (w.shape, np.float32)
+    assert w.grad.source is not None
+    check(w.grad.numpy(), expected(x, c))
+    assert w.grad.source is None
+    assert w.grad.data is w.grad.data
+
+
+def test_arrays_that_are_changed_after_the_pass_do_not_change_it(layer):
+    x, w, c = layer
+    values = expected(x, c)
+    hidden = tensor(x) * 1
+    factors = tensor(c)
+    (ops.linear(hidden, w) * factors).sum().backward()
+    x[...] = hidden.data[...] = c[...] = factors.data[...] = 0
+    check(w.grad.numpy(), values)
+
+
+def test_two_passes_add_up(layer):
+    x, w, c = layer
+    back(x, w, c)
+    back(2 * x, w, c)
+    assert not isinstance(w.grad, Deferred)
+    check(w.grad.numpy(), 3 * expected(x, c))
+
+
+def test_two_uses_in_one_pass_add_up(layer):
+    x, w, c = layer
+    ((ops.linear(x, w) + ops.linear(2 * x, w)) * c).sum().backward()
+    check(w.grad.numpy(), 3 * expected(x, c))
+
+
+def test_grad_and_a_graph_that_is_kept_give_it_as_well(layer):
+    x, w, c = layer
+    loss = (ops.linear(x, w) * c).sum()
+    (found,) = grad(loss, w, retain_graph=True)
+    check(found.numpy(), expected(x, c))
+    loss.backward()
+    check(w.grad.numpy(), expected(x, c))
+
+
+def test_a_gradient_that_has_a_gradient_is_not_deferred(layer):
+    x, w, c = layer
+    (found,) = grad((ops.linear(x, w) ** 2 * c).sum(), w, create_graph=True)
+    assert not isinstance(found, Deferred)
+    (found**2).sum().backward()
+    assert np.isfinite(w.grad.numpy()).all()
+
+
+def test_weights_that_are_a_result_get_an_array(layer):
+    x, w, c = layer
+    (ops.linear(x, w * 3.0) * c).sum().backward()
+    assert not isinstance(w.grad, Deferred)
+    check(w.grad.numpy(), 3 * expected(x, c))
+
+
+def test_a_hook_sees_and_replaces_it(layer):
+    x, w, c = layer
+    seen = []
+    w.register_hook(lambda gradient: seen.append(gradient.numpy().copy()) or gradient * 2)
+    back(x, w, c)
+    check(seen[0], expected(x, c))
+    check(w.grad.numpy(), 2 * expected(x, c))
+
+
+def test_its_values_can_be_replaced(layer):
+    x, w, c = layer
+    back(x, w, c)
+    w.grad.data = np.zeros(w.shape, np.float32)
+    assert not w.grad.numpy().any()
+    back(x, w, c)
+    check(w.grad.numpy(), expected(x, c))
+
+
+def test_a_copy_has_the_same_values(layer):
+    x, w, c = layer
+    back(x, w, c)
+    check(copy.deepcopy(w.grad).numpy(), expected(x, c))
+
+
+def test_anomaly_mode_looks_at_it(layer):
+    x, w, c = layer
+    with (
+        np.errstate(over="ignore", invalid="ignore"),
+        pytest.raises(NotANumberError, match=r"linear: .* input 1 \(shape \(600, 400\)"),
+        detect_anomaly(),
+    ):
+        ops.linear(x * np.float32(1e30), w).backward(tensor(c * np.float32(1e30)))
+
+
+MAKERS = {
+    "sgd": lambda p: optim.SGD(p, 0.1, momentum=0.9, nesterov=True, weight_decay=0.1),
+    "adam": lambda p: optim.Adam(p, 0.1, weight_decay=0.1),
+    "amsgrad": lambda p: optim.Adam(p, 0.1, amsgrad=True),
+    "adamw": lambda p: optim.AdamW(p, 0.1),
+    "rmsprop": lambda p: optim.RMSprop(p, momentum=0.9, centered=True),
+    "adagrad": lambda p: optim.Adagrad(p, 0.1),
+    "adadelta": lambda p: optim.Adadelta(p, weight_decay=0.1),
+}
+
+
+@pytest.mark.parametrize("piece", [1000, 2**18])  # pieces that end within rows, and one for all
+@pytest.mark.parametrize("with_numba", [False, True])
+@pytest.mark.parametrize("name", MAKERS)
+def test_an_optimiser_steps_by_it_as_by_its_array(layer, name, with_numba, piece, monkeypatch):
+    if with_numba:
+        pytest.importorskip("numba")
+    monkeypatch.setattr(compiled, "enabled", lambda: with_numba)
+    monkeypatch.setattr(workspace, "_PIECE", piece)
+    x, w, c = layer
+    by_array, by_parts = (
+        [tensor(w.numpy(), requires_grad=True), tensor(c[0], requires_grad=True)] for _ in range(2)
+    )
+    one, other = (MAKERS[name](each) for each in (by_array, by_parts))
+    for factor in (1.0, -0.3, 0.7):
+        for weights, bias in (by_array, by_parts):
+            weights.grad = bias.grad = None
+            (ops.linear(x, weights, bias) * (factor * c)).sum().backward()
+        by_array[0].grad.data  # noqa: B018, computes it
+        one.step()
+        other.step()
+        assert by_parts[0].grad.source is not None  # it was never there as a whole
+    for first, second in zip(by_array, by_parts, strict=True):
+        check(first.numpy(), second.numpy(), 10)  # small gradients are divided by their size
+    for key, state in one.state_dict()["arrays"].items():
+        check(other.state_dict()["arrays"][key], state)
+
+
+def test_clipping_looks_at_it_before_the_step(layer):
+    x, w, c = layer
+    back(x, w, c)
+    norm = optim.clip_grad_norm_([w], 1.0)
+    check(norm, np.linalg.norm(expected(x, c)))
+    before = w.numpy().copy()
+    optim.SGD([w], 1.0).step()
+    check(before - w.numpy(), expected(x, c) / np.linalg.norm(expected(x, c)), 100)
+
+
+def test_a_gradient_that_does_not_fit_its_parameter_is_refused(layer):
+    x, w, c = layer
+    back(x, w, c)
+    w.data = np.zeros((3, 4), np.float32)
+    with pytest.raises(ShapeError, match=r"shape \(3, 4\) has a gradient of shape \(600, 400\)"):
+        optim.SGD([w]).step()
+
+
+def test_a_network_trains_as_without_it(rng, monkeypatch):
+    def losses():
+        net = minicnn.nn.Sequential(
+            minicnn.nn.Linear(600, 400, rng=1),
+            minicnn.nn.ReLU(),
+            minicnn.nn.Linear(400, 500, rng=2),
+            minicnn.nn.Sigmoid(),
+            minicnn.nn.Linear(500, 5, rng=3),
+        )
+        optimiser, found = optim.Adam(net.parameters()), []
+        for _ in range(8):
+            optimiser.zero_grad()
+            loss = ops.cross_entropy(net(x), labels)
+            loss.backward()
+            optimiser.step()
+            found.append(loss.item())
+        return found, [isinstance(each.grad, Deferred) for each in net.parameters()]
+
+    x, labels = draw(rng, 16, 600), np.arange(16) % 5
+    found, deferred = losses()
+    assert deferred == [True, False, True, False, False, False]
+    monkeypatch.setattr("minicnn.ops.linalg.deferrable", lambda x, y: False)
+    expected, deferred = losses()
+    assert not any(deferred)
+    np.testing.assert_allclose(found, expected, rtol=1e-4)
+    assert found[-1] < found[0] / 2

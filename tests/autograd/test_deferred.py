@@ -12,6 +12,7 @@ from minicnn import detect_anomaly, grad, ops, optim, tensor
 from minicnn.autograd import Deferred
 from minicnn.errors import NotANumberError, ShapeError
 from minicnn.kernels import compiled
+from minicnn.kernels.matmul import Product
 from minicnn.optim import workspace
 
 pytestmark = pytest.mark.host
@@ -64,6 +65,15 @@ def test_arrays_that_are_changed_after_the_pass_do_not_change_it(layer):
     check(w.grad.numpy(), values)
 
 
+def test_a_gradient_that_is_given_may_be_changed_after_the_pass(layer):
+    x, w, c = layer
+    values = expected(x, c)
+    given = tensor(c)
+    ops.linear(x, w).backward(given)
+    given.data[...] = 0
+    check(w.grad.numpy(), values)
+
+
 def test_two_passes_add_up(layer):
     x, w, c = layer
     back(x, w, c)
@@ -95,8 +105,9 @@ def test_a_gradient_that_has_a_gradient_is_not_deferred(layer):
     assert np.isfinite(w.grad.numpy()).all()
 
 
-def test_weights_that_are_a_result_get_an_array(layer):
+def test_weights_that_are_a_result_get_an_array_at_once(layer, monkeypatch):
     x, w, c = layer
+    monkeypatch.setattr("minicnn.ops.linalg.Product", None)
     (ops.linear(x, w * 3.0) * c).sum().backward()
     assert not isinstance(w.grad, Deferred)
     check(w.grad.numpy(), 3 * expected(x, c))
@@ -172,6 +183,25 @@ def test_an_optimiser_steps_by_it_as_by_its_array(layer, name, with_numba, piece
         check(first.numpy(), second.numpy(), 10)  # small gradients are divided by their size
     for key, state in one.state_dict()["arrays"].items():
         check(other.state_dict()["arrays"][key], state)
+
+
+def test_a_step_asks_for_parts_that_stay_in_the_cache(layer, monkeypatch):
+    asked, part = [], Product.part
+
+    def recording(self, numbers):
+        asked.append((numbers.start, numbers.stop))
+        return part(self, numbers)
+
+    monkeypatch.setattr(Product, "part", recording)
+    monkeypatch.setattr(workspace, "_PIECE", 70_000)
+    x, w, c = layer
+    back(x, w, c)
+    optim.SGD([w], 0.1).step()
+    asked.sort()
+    assert max(stop - start for start, stop in asked) <= 70_000
+    edges = [0, *(stop for _, stop in asked)]
+    assert [start for start, _ in asked] == edges[:-1]
+    assert edges[-1] == w.size
 
 
 def test_clipping_looks_at_it_before_the_step(layer):

@@ -26,7 +26,7 @@ def draw(rng, *shape):
 
 @pytest.fixture
 def layer(rng):
-    """Inputs, weights, and the factors of a loss that is linear in the outputs."""
+    """Give inputs, weights, and the factors of a loss that is linear in the outputs."""
     rows, inputs, outputs = SIZES
     x, w, c = draw(rng, rows, inputs), draw(rng, inputs, outputs), draw(rng, rows, outputs)
     return x, tensor(w, requires_grad=True), c

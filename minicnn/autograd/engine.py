@@ -117,17 +117,25 @@ class _Pass:
         if tensor.grad is not None:
             tensor.grad = tensor.grad + gradient
             return
-        if not (self.create_graph or isinstance(gradient, Deferred)):
-            address, owner = _memory(gradient.data)
-            repeated = any(
-                stride == 0 and size > 1
-                for stride, size in zip(gradient.data.strides, gradient.shape, strict=True)
-            )
-            if repeated or address in self.owners:
-                gradient = wrap(gradient.data.copy())
-            else:
-                self.owners[address] = owner
-        tensor.grad = gradient
+        tensor.grad = gradient if self.create_graph else self.own(gradient)
+
+    def own(self, gradient: Tensor) -> Tensor:
+        """Return a gradient, or a copy of it where somebody else has its memory."""
+        if isinstance(gradient, Deferred):
+            if id(gradient) in self.owners:
+                return wrap(gradient.data.copy())
+            self.owners[id(gradient)] = gradient
+            if gradient.source is not None:  # it has no memory yet
+                return gradient
+        address, owner = _memory(gradient.data)
+        repeated = any(
+            stride == 0 and size > 1
+            for stride, size in zip(gradient.data.strides, gradient.shape, strict=True)
+        )
+        if repeated or address in self.owners:
+            return wrap(gradient.data.copy())
+        self.owners[address] = owner
+        return gradient
 
     def _wants(self, value: Any) -> bool:
         if not getattr(value, "requires_grad", False):

@@ -32,6 +32,7 @@ ELEMENTS_PER_BLOCK = 2**16
 # NumPy starts an inner loop for every row of a broadcast: a few channels are too short for one.
 ELEMENTS_PER_LINE = 2**12
 _SAMPLE = 256  # rows
+_FEW_ROWS = 128  # so few are added up one by one without losing digits
 
 
 def moments(x: Any) -> tuple[Any, Any]:
@@ -91,8 +92,8 @@ def _compiled_moments(x: Any) -> tuple[Any, Any]:
 
 def channel_sums(x: Any) -> Any:
     """Return the sum of each channel of an array (..., C), in its own type."""
-    rows = widened(x).reshape(-1, x.shape[-1])
-    if x.size < compiled.LEAST:
+    rows = widened(x).reshape(math.prod(x.shape[:-1]), x.shape[-1])
+    if not x.size or (len(rows) <= _FEW_ROWS and x.size < compiled.LEAST):
         return rows.sum(axis=0).astype(x.dtype)
     lines = _lines(rows)
 

@@ -75,7 +75,8 @@ def _halving(modules: Sequence[Module]) -> tuple[dict[str, Any], int]:
 
 def _plain(module: Module, kind: type[Module]) -> bool:
     return (
-        type(module).forward is kind.forward
+        type(module).__call__ is Module.__call__
+        and type(module).forward is kind.forward
         and "forward" not in vars(module)
         and not module.has_forward_hooks
     )

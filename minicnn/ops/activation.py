@@ -89,9 +89,9 @@ class LeakyRelu(Elementwise, name="leaky_relu"):
 
     def forward(ctx, x, *, slope):
         xp = backend.xp(x)
-        if 0 < slope <= 1:
+        if 0 <= slope <= 1:
             y = activation.leaky_relu(x, slope)
-            ctx.save(y)  # it has the sign of x, and is kept by the next layer anyhow
+            ctx.save(y)  # positive where x is, and kept by the next layer anyhow
             return y
         ctx.save(x)
         return xp.where(x > 0, x, slope * x)

@@ -190,7 +190,8 @@ class Linear(Operation, name="linear"):
         slope = ctx.options.get("slope", 1)
         if slope != 1:
             gy = leaky_relu_gradient(sign, gy, slope)
-        rows, gy = x.reshape(-1, w.shape[0]), gy.reshape(-1, w.shape[1])
+        count = math.prod(x.shape[:-1])
+        rows, gy = x.reshape(count, w.shape[0]), gy.reshape(count, w.shape[1])
         return (
             product(gy, w.T).reshape(x.shape) if ctx.needs[0] else None,
             _weights_gradient(ctx, rows, gy) if ctx.needs[1] else None,

@@ -10,6 +10,7 @@ import numpy as np
 from minicnn import backend
 from minicnn.autograd import Cost, ErrorSample, Operation, Sample, Tensor
 from minicnn.errors import DTypeError, OptionError, ShapeError
+from minicnn.kernels.half import widened
 from minicnn.ops.activation import softplus
 from minicnn.ops.arguments import refuse_integers, shape_of
 from minicnn.ops.arithmetic import absolute, clip, exp, log, where
@@ -49,6 +50,7 @@ class CrossEntropy(Operation, name="cross_entropy"):
     errors = (
         ErrorSample(((3, 4), (3, 5)), match="classes"),
         ErrorSample(((), ()), match="classes"),
+        ErrorSample(((3, 0), (3, 0)), match="no classes"),
         ErrorSample(((0, 4), (0, 4)), mean=True, match="no elements"),
         ErrorSample(((3, 4), (3, 4)), integers={0: 5}, error=DTypeError, match="astype"),
     )
@@ -62,6 +64,8 @@ class CrossEntropy(Operation, name="cross_entropy"):
     def shape(z, target, *, mean=False):
         if z != target or not z:
             raise ShapeError(f"logits {z} and targets {target} must have one shape (..., classes)")
+        if not z[-1]:
+            raise ShapeError(f"logits {z} have no classes")
         if mean and not math.prod(z[:-1]):
             raise ShapeError(f"no elements to take the mean of in logits {z}")
         return () if mean else z[:-1]
@@ -104,21 +108,24 @@ class CrossEntropy(Operation, name="cross_entropy"):
             gy = reshape(gy, (*gy.shape, 1))
         gz = gtarget = None
         if ctx.needs[0]:
-            gz = gy * (softmax(z) * sum_along(target, -1, keepdims=True) - target)
+            weight = sum_along(target, -1, keepdims=True)
+            # Rows that count for nothing may hold what they like.
+            gz = gy * (where(weight.data != 0, softmax(z), 0.0) * weight - target)
         if ctx.needs[1]:
             gtarget = -gy * log_softmax(z)
         return gz, gtarget
 
     def backward_kernel(ctx, gy):
         z, target, probabilities = ctx.saved_arrays
+        xp = backend.xp(z)
         gy = gy * _share(z) if ctx.options.get("mean") else gy[..., None]
         gz = gtarget = None
         if ctx.needs[0]:
-            gz = probabilities * target.sum(axis=-1, keepdims=True)
+            weight = target.sum(axis=-1, keepdims=True)
+            gz = xp.where(weight != 0, probabilities, 0) * weight
             gz -= target
             gz *= gy
         if ctx.needs[1]:
-            xp = backend.xp(z)
             shifted = z - z.max(axis=-1, keepdims=True)
             gtarget = (xp.log(xp.exp(shifted).sum(axis=-1, keepdims=True)) - shifted) * gy
         return gz, gtarget
@@ -287,6 +294,7 @@ def _nan_where_outside(xp: Any, labels: Any, counted: Any, classes: int) -> Any:
 def _check_class_weight(name: str, weight: Any, scores: Any) -> None:
     if weight is None:
         return
+    shape_of(weight, name)
     if weight.shape != scores.shape[-1:]:
         raise ShapeError(
             f"{name}: the class weights must have shape {scores.shape[-1:]}, got {weight.shape}"
@@ -461,6 +469,8 @@ def _reduce(loss: Tensor, reduction: str, counts: Any = None) -> Tensor:
     if counts is None:
         return mean(loss)
     # The mean of no labels is NaN, as in PyTorch, but has the gradient 0.
+    counts = widened(counts)
     count = counts.sum()
     nothing = backend.xp(counts).where(count == 0, math.nan, 0.0).astype(counts.dtype)
-    return sum_along(loss) / (count + (count == 0)) + nothing
+    wide = loss.astype(counts.dtype)  # sums of float16 would overflow
+    return (sum_along(wide) / (count + (count == 0)) + nothing).astype(loss.dtype)

@@ -122,6 +122,34 @@ def test_a_hook_sees_and_replaces_it(layer):
     check(w.grad.numpy(), 2 * expected(x, c))
 
 
+def test_no_two_tensors_share_it(layer):
+    x, w, c = layer
+    back(x, w, c)
+    first, second = (tensor(np.zeros(w.shape, np.float32), requires_grad=True) for _ in range(2))
+    (first + second).backward(w.grad)
+    first.grad.data[...] = 0
+    for each in (second, w):
+        check(each.grad.numpy(), expected(x, c))
+
+
+@pytest.mark.parametrize("looked_at", [True, False])
+def test_no_two_tensors_share_what_a_hook_gives_them(layer, looked_at):
+    x, w, c = layer
+    other, seen = tensor(w.numpy(), requires_grad=True), []
+
+    def keep(gradient):
+        seen.append(gradient)
+        if looked_at:
+            gradient.numpy()
+
+    w.register_hook(keep)
+    other.register_hook(lambda gradient: seen[0] if seen else None)
+    ((ops.linear(x, other) + ops.linear(x, w)) * c).sum().backward()
+    assert w.grad is seen[0]
+    other.grad.data[...] = 0
+    check(w.grad.numpy(), expected(x, c))
+
+
 def test_its_values_can_be_replaced(layer):
     x, w, c = layer
     back(x, w, c)

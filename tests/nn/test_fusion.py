@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from minicnn import backend, nn, tensor
+from minicnn import backend, nn, no_grad, tensor
 from minicnn.nn.fusion import fuse
 
 
@@ -43,6 +43,15 @@ def test_convolution_and_rectifier_are_one_operation_with_the_same_numbers(name,
         run(net, values, nn.Sequential.__call__), run(net, values, chain), strict=True
     ):
         np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", RECTIFIERS)
+def test_infinities_and_nan_come_out_the_same_together_and_apart(name):
+    net = nn.Sequential(nn.Linear(1, 4, rng=1), RECTIFIERS[name]())
+    with no_grad():
+        net[0].bias.copy_(tensor(np.array([-np.inf, np.inf, np.nan, -1], np.float32)))
+    x = tensor(np.ones((2, 1), np.float32))
+    np.testing.assert_array_equal(net(x).numpy(), chain(net, x).numpy())
 
 
 @pytest.mark.parametrize("bias", [True, False])
@@ -170,6 +179,12 @@ def test_a_subclass_with_its_own_forward_is_left_alone():
     class Twice(nn.ReLU):
         def forward(self, x):
             return super().forward(x) * 2
+
+    class Called(nn.Linear):
+        def __call__(self, x):
+            return super().__call__(x) * 2
+
+    assert fuse([Called(1, 1), nn.ReLU()])[1] == 1
 
     class Plain(nn.ReLU):
         """Adds nothing."""

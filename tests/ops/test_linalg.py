@@ -82,3 +82,15 @@ def test_shapes_that_clash_are_both_named():
         leaf((2, 3), 0) @ 2.0
     with pytest.raises(ShapeError, match=r"linear: the weights \(4, 2\) take rows of 4"):
         linear(leaf((2, 3), 0), leaf((4, 2), 0))
+
+
+@pytest.mark.parametrize("sizes", [(3, 4, 0), (3, 0, 2), (0, 4, 2), (200, 4, 0)])
+def test_the_linear_map_of_nothing_has_gradients_of_zero(sizes):
+    rows, inputs, outputs = sizes
+    x, w, b = (leaf(shape, 0) for shape in ((rows, inputs), (inputs, outputs), (outputs,)))
+    linear(x, w, b).sum().backward()
+    for each in (x, w, b):
+        assert each.grad.shape == each.shape
+    assert not backend.to_numpy(x.grad.data).any() or outputs
+    assert not backend.to_numpy(w.grad.data).any() or rows
+    assert b.grad.tolist() == [rows] * outputs

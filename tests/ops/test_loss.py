@@ -228,6 +228,31 @@ def test_ignoring_every_label_gives_nan_as_in_pytorch():
     assert not z.grad.numpy().any()
 
 
+@pytest.mark.parametrize("options", [{"ignore_index": -1}, {"weight": [1.0, 1.0]}])
+def test_means_of_many_losses_of_half_precision(options):
+    rows = 70_000  # more than float16 can count, and a sum that it cannot hold
+    if "weight" in options:
+        options = {"weight": minicnn.tensor(options["weight"], dtype="float16")}
+    z = minicnn.tensor(np.tile([0.0, 8.0], (rows, 1)), dtype="float16", requires_grad=True)
+    found = loss.cross_entropy(z, labels(np.zeros(rows, int)), **options)
+    assert found.dtype == "float16"
+    np.testing.assert_allclose(found.item(), 8, rtol=1e-3)
+    found.backward(minicnn.tensor(1024.0, dtype="float16"))
+    np.testing.assert_allclose(z.grad.numpy()[0], [-1024 / rows, 1024 / rows], rtol=0.01)
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_ignored_rows_may_hold_what_they_like(value):
+    z = logits()
+    values = z.numpy().copy()
+    values[1] = value
+    other = minicnn.tensor(values, requires_grad=True)
+    for each in (z, other):
+        with np.errstate(invalid="ignore"):
+            loss.cross_entropy(each, labels([2, 0, 1, 1]), ignore_index=0).backward()
+    np.testing.assert_array_equal(other.grad.numpy(), z.grad.numpy())
+
+
 def test_label_smoothing_may_be_a_number_of_numpys():
     z = minicnn.tensor([[1.0, 2.0]])
     assert loss.cross_entropy(z, labels([1]), label_smoothing=np.float64(0.1)).dtype == "float32"
@@ -399,6 +424,11 @@ def test_an_unknown_reduction_is_refused(function):
             lambda z: loss.cross_entropy(z, labels(), weight=constant([1, 2])),
             ShapeError,
             r"class weights must have shape \(3,\), got \(2,\)",
+        ),
+        (
+            lambda z: loss.cross_entropy(z, labels(), weight=[1.0, 2.0, 3.0]),
+            TypeError,
+            "cross_entropy: expected a Tensor or an array, got list",
         ),
         (
             lambda z: loss.cross_entropy(z, labels(), weight=constant(CLASS_WEIGHT, "float32")),

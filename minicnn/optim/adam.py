@@ -53,8 +53,8 @@ class Adam(Optimizer):
     ``sqrt(1 - beta2**t)``, so that it weighs more in the first steps. The two agree closely with
     ``eps=1e-7`` here.
 
-    The state has the parameters' type. In float16 an `eps` below 1e-6 is 0 in the first steps, where
-    an element whose gradient is 0 becomes NaN: give 1e-4 there, or train in float32.
+    The state has the parameters' type. In float16 an `eps` below 1e-6 is 0 in the first steps,
+    where an element whose gradient is 0 becomes NaN: give 1e-4 there, or train in float32.
     """
 
     decoupled: ClassVar[bool] = False  # whether weight decay acts beside the gradient

@@ -39,7 +39,8 @@ class _Pass:
         self.pending: dict[Node, Tensor] = {}
         self.leaves: dict[int, tuple[Tensor, Tensor]] = {}
         self.watched: dict[Node, Tensor] = {}  # complete gradients of nodes that were asked for
-        self.owners: dict[int, Any] = {}  # by address: arrays whose memory was given away
+        # By address: arrays whose memory was given away; and Deferred ones, which have none yet.
+        self.owners: dict[int, Any] = {}
 
     def deliver(self, tensor: Tensor, gradient: Tensor) -> None:
         """Add a gradient to what has arrived at a tensor."""

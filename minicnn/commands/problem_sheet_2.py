@@ -9,8 +9,8 @@ import numpy as np
 from minicnn.autograd import tensor
 from minicnn.commands.workings import EXACT, Workings, gradients, quotient
 from minicnn.inspect.counts import conv_output_size
+from minicnn.ops.class_loss import cross_entropy
 from minicnn.ops.conv import conv2d
-from minicnn.ops.loss import cross_entropy
 from minicnn.ops.softmax import softmax
 
 __all__ = ["cross_entropy_gradients", "output_sizes"]

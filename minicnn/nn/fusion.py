@@ -38,11 +38,11 @@ def fuse(modules: Sequence[Module]) -> tuple[Callable[[Any], Any], int]:
     """
     first = modules[0]
     second = modules[1] if len(modules) > 1 else None
-    if isinstance(first, (Conv2d, Linear)):
-        slope = _slope(second)
-        if slope is not None and _plain(first, Conv2d if isinstance(first, Conv2d) else Linear):
+    slope = _slope(second)
+    for kind in (Conv2d, Linear):
+        if isinstance(first, kind) and _plain(first, kind) and slope is not None:
             return partial(first.rectified, negative_slope=slope), 2
-    elif isinstance(first, BatchNorm2d) and _plain(first, BatchNorm2d) and len(modules) > 1:
+    if isinstance(first, BatchNorm2d) and _plain(first, BatchNorm2d) and len(modules) > 1:
         options, count = _halving(modules[1:])
         if count:
             return partial(first.normalise_and_halve, **options), 1 + count

@@ -12,7 +12,7 @@ from minicnn.errors import OptionError
 from minicnn.nn.module import Module
 from minicnn.nn.options import number, one_of
 from minicnn.nn.parameter import Buffer
-from minicnn.ops import loss
+from minicnn.ops import class_loss, loss
 
 __all__ = [
     "BCEWithLogitsLoss",
@@ -69,7 +69,7 @@ class CrossEntropyLoss(Module):
 
     def forward(self, logits: Any, target: Any) -> Tensor:
         """Compare logits (N, ..., K) with labels (N, ...) or probabilities (N, ..., K)."""
-        return loss.cross_entropy(
+        return class_loss.cross_entropy(
             logits,
             target,
             weight=self.weight,
@@ -99,7 +99,7 @@ class NLLLoss(Module):
 
     def forward(self, log_probabilities: Any, labels: Any) -> Tensor:
         """Compare log-probabilities (N, ..., K) with labels (N, ...)."""
-        return loss.nll_loss(
+        return class_loss.nll_loss(
             log_probabilities,
             labels,
             self.weight,

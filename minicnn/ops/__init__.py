@@ -19,6 +19,7 @@ from minicnn.ops.arithmetic import (
     where,
 )
 from minicnn.ops.broadcast import expand, sum_to
+from minicnn.ops.class_loss import cross_entropy, nll_loss
 from minicnn.ops.conv import ALGORITHMS, conv2d, conv_transpose2d
 from minicnn.ops.convert import astype, clone, to
 from minicnn.ops.dropout import dropout, dropout2d
@@ -28,12 +29,10 @@ from minicnn.ops.indexing import getitem
 from minicnn.ops.linalg import linear, matmul
 from minicnn.ops.loss import (
     binary_cross_entropy_with_logits,
-    cross_entropy,
     huber_loss,
     kl_div,
     l1_loss,
     mse_loss,
-    nll_loss,
 )
 from minicnn.ops.methods import attach
 from minicnn.ops.norm import batch_norm, group_norm, instance_norm, layer_norm

@@ -69,9 +69,7 @@ class Relu(Elementwise, name="relu"):
         (y,) = ctx.saved_arrays
         return gy * (y > 0)
 
-    def backward_kernel(ctx, gy):
-        (y,) = ctx.saved_arrays
-        return gy * (y > 0)
+    backward_kernel = backward  # which takes arrays as well
 
 
 class LeakyRelu(Elementwise, name="leaky_relu"):

@@ -10,6 +10,7 @@ import numpy as np
 from minicnn.autograd import Cost, Deferred, ErrorSample, Operation, Sample, Tensor
 from minicnn.errors import ShapeError
 from minicnn.kernels.activation import leaky_relu_gradient, rectify
+from minicnn.kernels.blocks import for_blocks
 from minicnn.kernels.matmul import Product, deferrable
 from minicnn.kernels.matmul import matmul as product
 from minicnn.kernels.norm import channel_sums
@@ -166,7 +167,7 @@ class Linear(Operation, name="linear"):
         if b is not None:
             y += b
         if slope != 1:
-            rectify(y, slope)
+            for_blocks(lambda part: rectify(part, slope), y)
         y = y.reshape(*x.shape[:-1], w.shape[1])
         ctx.save(x, w, None if slope == 1 else y)
         return y

@@ -1,309 +1,26 @@
-"""Losses: cross-entropies, squared, absolute and Huber error, Kullback-Leibler divergence."""
+"""Losses of numbers, element by element: errors, binary cross-entropy, divergence."""
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
 
-from minicnn import backend
-from minicnn.autograd import Cost, ErrorSample, Operation, Sample, Tensor
-from minicnn.errors import DTypeError, OptionError, ShapeError
-from minicnn.kernels.half import widened
+from minicnn.autograd import Tensor
+from minicnn.errors import OptionError, ShapeError
 from minicnn.ops.activation import softplus
-from minicnn.ops.arguments import refuse_integers, shape_of
+from minicnn.ops.arguments import shape_of
 from minicnn.ops.arithmetic import absolute, clip, exp, log, where
-from minicnn.ops.reduce import mean
+from minicnn.ops.loss_reduction import REDUCTIONS, check_reduction, data_of, reduced
 from minicnn.ops.reduce import sum as sum_along
-from minicnn.ops.shape import reshape
-from minicnn.ops.softmax import log_softmax, softmax
 
 __all__ = [
     "binary_cross_entropy_with_logits",
-    "cross_entropy",
     "huber_loss",
     "kl_div",
     "l1_loss",
     "mse_loss",
-    "nll_loss",
 ]
-
-REDUCTIONS = ("mean", "sum", "none")
-
-
-class CrossEntropy(Operation, name="cross_entropy"):
-    """-sum(target * log softmax(z)) over the last axis.
-
-    Its gradient is softmax(z) * sum(target) - target. The target is any weight for each class, so
-    that one operation serves labels, class weights, smoothing and probabilities. Where it is 0, a
-    logit of -inf does no harm. With ``mean``, the result is the mean of all.
-    """
-
-    samples = (
-        Sample(((3, 4), (3, 4))),
-        Sample(((2, 3, 2), (2, 3, 2)), domain=(0.1, 2.0)),
-        Sample(((5,), (5,)), domain=(800.0, 802.0)),
-        Sample(((2, 3, 2), (2, 3, 2)), mean=True),
-        Sample(((4,), (4,)), mean=True),
-    )
-    errors = (
-        ErrorSample(((3, 4), (3, 5)), match="classes"),
-        ErrorSample(((), ()), match="classes"),
-        ErrorSample(((3, 0), (3, 0)), match="no classes"),
-        ErrorSample(((0, 4), (0, 4)), mean=True, match="no elements"),
-        ErrorSample(((3, 4), (3, 4)), integers={0: 5}, error=DTypeError, match="astype"),
-    )
-
-    @classmethod
-    def check(cls, arrays: list, options: dict) -> None:
-        """Refuse logits of integers, and shapes that do not fit."""
-        refuse_integers(arrays[0], cls.name)
-        super().check(arrays, options)
-
-    def shape(z, target, *, mean=False):
-        if z != target or not z:
-            raise ShapeError(f"logits {z} and targets {target} must have one shape (..., classes)")
-        if not z[-1]:
-            raise ShapeError(f"logits {z} have no classes")
-        if mean and not math.prod(z[:-1]):
-            raise ShapeError(f"no elements to take the mean of in logits {z}")
-        return () if mean else z[:-1]
-
-    def cost(z, target, *, mean=False):
-        rows, classes = math.prod(z[:-1]), z[-1]
-        losses = rows * Cost(
-            multiplications=2 * classes,
-            additions=4 * classes - 1,
-            comparisons=2 * classes - 1,
-            functions=classes + 1,
-        )
-        return losses + Cost(multiplications=1, additions=rows - 1) if mean else losses
-
-    def reference(z, target, *, mean=False):
-        y = np.zeros(z.shape[:-1])
-        for row in np.ndindex(*y.shape):
-            largest = max(z[row])
-            total = math.fsum(math.exp(value - largest) for value in z[row])
-            for value, weight in zip(z[row], target[row], strict=True):
-                y[row] -= weight * (value - largest - math.log(total))
-        return np.asarray(y.mean()) if mean else y
-
-    def forward(ctx, z, target, *, mean=False):
-        xp = backend.xp(z, target)
-        shifted = z - z.max(axis=-1, keepdims=True)
-        probabilities = xp.exp(shifted)
-        total = probabilities.sum(axis=-1, keepdims=True)
-        probabilities /= total
-        ctx.save(z, target, probabilities)
-        shifted -= xp.log(total)
-        y = -(target * xp.where(target != 0, shifted, xp.zeros_like(shifted))).sum(axis=-1)
-        return y.mean() if mean else y
-
-    def backward(ctx, gy):
-        z, target, _ = ctx.saved
-        if ctx.options.get("mean"):
-            gy = gy * _share(z)
-        else:
-            gy = reshape(gy, (*gy.shape, 1))
-        gz = gtarget = None
-        if ctx.needs[0]:
-            weight = sum_along(target, -1, keepdims=True)
-            # Rows that count for nothing may hold what they like.
-            gz = gy * (where(weight.data != 0, softmax(z), 0.0) * weight - target)
-        if ctx.needs[1]:
-            gtarget = -gy * log_softmax(z)
-        return gz, gtarget
-
-    def backward_kernel(ctx, gy):
-        z, target, probabilities = ctx.saved_arrays
-        xp = backend.xp(z)
-        gy = gy * _share(z) if ctx.options.get("mean") else gy[..., None]
-        gz = gtarget = None
-        if ctx.needs[0]:
-            weight = target.sum(axis=-1, keepdims=True)
-            gz = xp.where(weight != 0, probabilities, 0) * weight
-            gz -= target
-            gz *= gy
-        if ctx.needs[1]:
-            shifted = z - z.max(axis=-1, keepdims=True)
-            gtarget = (xp.log(xp.exp(shifted).sum(axis=-1, keepdims=True)) - shifted) * gy
-        return gz, gtarget
-
-
-def _share(z: Any) -> float:
-    # Of one row in the mean of all.
-    return z.shape[-1] / z.size
-
-
-def cross_entropy(
-    logits: Any,
-    target: Any,
-    *,
-    weight: Any = None,
-    label_smoothing: float = 0.0,
-    ignore_index: int | None = None,
-    reduction: str = "mean",
-) -> Tensor:
-    """Return the cross-entropy of softmax(logits) against labels or probabilities.
-
-    Parameters
-    ----------
-    logits : Tensor of shape (N, ..., K)
-        Any numbers; no softmax before.
-    target : Tensor or array
-        Labels, integers from 0 to K - 1, of shape (N, ...); or probabilities of shape (N, ..., K).
-        Labels are checked where they are NumPy's. On a GPU the check would have to wait for the
-        device: there, a label out of range makes the loss NaN.
-    weight : Tensor or array of shape (K,), optional
-        Factor of each class.
-    label_smoothing : float
-        0 to 1: this part of each target is spread evenly over all K classes.
-    ignore_index : int, optional
-        Label of elements that count for nothing.
-    reduction : {"mean", "sum", "none"}
-        ``"mean"`` divides by the sum of the labels' class weights (by the number of labels where
-        there are none), as PyTorch does; for probabilities, by their number.
-
-    Returns
-    -------
-    Tensor of shape (), or (N, ...) with ``reduction="none"``
-
-    Raises
-    ------
-    OptionError
-        A label is out of range, or an option is.
-    ShapeError
-        The target's shape does not fit, or the weight's.
-    DTypeError
-        Floating-point types are mixed.
-    """
-    name = "cross_entropy"
-    _check_reduction(name, reduction)
-    label_smoothing = float(label_smoothing)
-    if not 0 <= label_smoothing <= 1:
-        raise OptionError(f"{name}: label_smoothing must be between 0 and 1, got {label_smoothing}")
-    shape = shape_of(logits, name)
-    if shape_of(target, name) != shape or _data(target).dtype.kind != "f":
-        rows, counts = _rows_of_labels(
-            name, _data(logits), _data(target), _data(weight), label_smoothing, ignore_index
-        )
-        if reduction == "mean" and counts is None:
-            return CrossEntropy.apply(logits, rows, mean=True)
-        return _reduce(CrossEntropy.apply(logits, rows), reduction, counts)
-    if ignore_index is not None:
-        raise OptionError(f"{name}: ignore_index needs labels as target, not probabilities")
-    if label_smoothing:
-        target = target * (1 - label_smoothing) + label_smoothing / shape[-1]
-    if weight is not None:
-        _check_class_weight(name, _data(weight), _data(logits))
-        target = target * _data(weight)
-    if reduction == "mean":
-        return CrossEntropy.apply(logits, target, mean=True)
-    return _reduce(CrossEntropy.apply(logits, target), reduction)
-
-
-def nll_loss(
-    log_probabilities: Any,
-    labels: Any,
-    weight: Any = None,
-    *,
-    ignore_index: int | None = None,
-    reduction: str = "mean",
-) -> Tensor:
-    """Return the negative log-likelihood of labels: cross-entropy after :func:`log_softmax`.
-
-    Parameters
-    ----------
-    log_probabilities : Tensor of shape (N, ..., K)
-    labels : Tensor or array of integers, of shape (N, ...)
-    weight, ignore_index, reduction
-        As for :func:`cross_entropy`, labels out of range included.
-
-    Returns
-    -------
-    Tensor of shape (), or (N, ...) with ``reduction="none"``
-    """
-    _check_reduction("nll_loss", reduction)
-    shape_of(log_probabilities, "nll_loss")
-    shape_of(labels, "nll_loss")
-    rows, counts = _rows_of_labels(
-        "nll_loss", _data(log_probabilities), _data(labels), _data(weight), 0.0, ignore_index
-    )
-    # Where a class does not count, a log-probability of -inf does no harm.
-    loss = -sum_along(where(rows != 0, log_probabilities, 0.0) * rows, axis=-1)
-    return _reduce(loss, reduction, counts)
-
-
-def _rows_of_labels(
-    name: str, scores: Any, labels: Any, weight: Any, smoothing: float, ignore_index: int | None
-) -> tuple[Any, Any]:
-    """Make the weight of every class in each element's loss, and of each element in their mean.
-
-    Returns arrays of shape (N, ..., K) and (N, ...); None for the second where all count alike.
-    """
-    xp = backend.xp(scores, labels)
-    classes = scores.shape[-1] if scores.ndim else 0
-    if labels.dtype.kind not in "iu":
-        raise DTypeError(
-            f"{name}: labels must be integers, got {labels.dtype} of shape {labels.shape}"
-        )
-    if labels.shape != scores.shape[:-1] or not scores.ndim:
-        raise ShapeError(
-            f"{name}: scores {scores.shape} need labels of shape {scores.shape[:-1]}, "
-            f"got {labels.shape}"
-        )
-    _check_class_weight(name, weight, scores)
-    labels = labels.astype(xp.int64)
-    counted = None if ignore_index is None else labels != ignore_index
-    chosen = labels[..., None] == xp.arange(classes)
-    if counted is not None:
-        chosen &= counted[..., None]
-    rows = chosen.astype(scores.dtype)
-    if backend.name_of(labels) == "numpy":
-        _check_labels(name, labels if counted is None else labels[counted], classes)
-    else:
-        rows += _nan_where_outside(xp, labels, counted, classes).astype(scores.dtype)[..., None]
-    counts = None if counted is None else counted.astype(scores.dtype)
-    if weight is not None:
-        counts = (rows * weight).sum(axis=-1)
-    if smoothing:
-        rows = rows * (1 - smoothing) + smoothing / classes
-        if counted is not None:
-            rows *= counted[..., None]
-    return rows if weight is None else rows * weight, counts
-
-
-def _check_labels(name: str, labels: Any, classes: int) -> None:
-    if labels.size:
-        low, high = int(labels.min()), int(labels.max())
-        if low < 0 or high >= classes:
-            raise OptionError(
-                f"{name}: label {low if low < 0 else high} is out of range; "
-                f"{classes} classes have labels 0 to {classes - 1}"
-            )
-
-
-def _nan_where_outside(xp: Any, labels: Any, counted: Any, classes: int) -> Any:
-    outside = (labels < 0) | (labels >= classes)
-    if counted is not None:
-        outside &= counted
-    return xp.where(outside, math.nan, 0.0)
-
-
-def _check_class_weight(name: str, weight: Any, scores: Any) -> None:
-    if weight is None:
-        return
-    shape_of(weight, name)
-    if weight.shape != scores.shape[-1:]:
-        raise ShapeError(
-            f"{name}: the class weights must have shape {scores.shape[-1:]}, got {weight.shape}"
-        )
-    if weight.dtype != scores.dtype:
-        raise DTypeError(
-            f"{name}: scores of {scores.dtype} and class weights of {weight.dtype} are mixed; "
-            f"convert the weights with .astype('{scores.dtype}')"
-        )
 
 
 def mse_loss(x: Any, target: Any, *, reduction: str = "mean") -> Tensor:
@@ -325,12 +42,12 @@ def mse_loss(x: Any, target: Any, *, reduction: str = "mean") -> Tensor:
         The shapes differ.
     """
     difference = _difference("mse_loss", x, target, reduction)
-    return _reduce(difference * difference, reduction)
+    return reduced(difference * difference, reduction)
 
 
 def l1_loss(x: Any, target: Any, *, reduction: str = "mean") -> Tensor:
     """Return the absolute error ``|x - target|``; parameters and errors as for :func:`mse_loss`."""
-    return _reduce(absolute(_difference("l1_loss", x, target, reduction)), reduction)
+    return reduced(absolute(_difference("l1_loss", x, target, reduction)), reduction)
 
 
 def huber_loss(x: Any, target: Any, *, delta: float = 1.0, reduction: str = "mean") -> Tensor:
@@ -355,7 +72,7 @@ def huber_loss(x: Any, target: Any, *, delta: float = 1.0, reduction: str = "mea
         raise OptionError(f"huber_loss: delta must be above 0, got {delta}")
     difference = _difference("huber_loss", x, target, reduction)
     near = clip(difference, -delta, delta)
-    return _reduce(near * (difference - 0.5 * near), reduction)
+    return reduced(near * (difference - 0.5 * near), reduction)
 
 
 def binary_cross_entropy_with_logits(
@@ -390,7 +107,7 @@ def binary_cross_entropy_with_logits(
     if pos_weight is not None:
         positive = positive * (1 + target * (pos_weight - 1))
     loss = (1 - target) * x + positive
-    return _reduce(loss if weight is None else loss * weight, reduction)
+    return reduced(loss if weight is None else loss * weight, reduction)
 
 
 def kl_div(input: Any, target: Any, *, reduction: str = "mean", log_target: bool = False) -> Tensor:
@@ -415,15 +132,11 @@ def kl_div(input: Any, target: Any, *, reduction: str = "mean", log_target: bool
     if log_target:
         loss = exp(target) * (target - _as_tensor(input))
     else:
-        logarithm = log(where(_data(target) != 0, target, 1.0))
+        logarithm = log(where(data_of(target) != 0, target, 1.0))
         loss = target * (logarithm - input)
     if reduction == "batchmean":
         return sum_along(loss) / (shape[0] if shape else 1)
-    return _reduce(loss, reduction)
-
-
-def _data(value: Any) -> Any:
-    return value.data if isinstance(value, Tensor) else value
+    return reduced(loss, reduction)
 
 
 def _as_tensor(value: Any) -> Tensor:
@@ -437,18 +150,11 @@ def _broadcast(*shapes: tuple[int, ...]) -> tuple[int, ...] | None:
         return None
 
 
-def _check_reduction(name: str, reduction: str, reductions: tuple[str, ...] = REDUCTIONS) -> None:
-    if reduction not in reductions:
-        raise OptionError(
-            f"{name}: reduction must be one of {', '.join(reductions)}, not {reduction!r}"
-        )
-
-
 def _check_pair(
     name: str, x: Any, target: Any, reduction: str, reductions: tuple[str, ...] = REDUCTIONS
 ) -> tuple[int, ...]:
     """Refuse an unknown reduction, and shapes that differ, which are rarely meant to broadcast."""
-    _check_reduction(name, reduction, reductions)
+    check_reduction(name, reduction, reductions)
     if shape_of(x, name) != shape_of(target, name):
         raise ShapeError(
             f"{name}: the input {x.shape} and the target {target.shape} must have one shape"
@@ -459,18 +165,3 @@ def _check_pair(
 def _difference(name: str, x: Any, target: Any, reduction: str) -> Tensor:
     _check_pair(name, x, target, reduction)
     return _as_tensor(x) - target
-
-
-def _reduce(loss: Tensor, reduction: str, counts: Any = None) -> Tensor:
-    if reduction == "none":
-        return loss
-    if reduction == "sum":
-        return sum_along(loss)
-    if counts is None:
-        return mean(loss)
-    # The mean of no labels is NaN, as in PyTorch, but has the gradient 0.
-    counts = widened(counts)
-    count = counts.sum()
-    nothing = backend.xp(counts).where(count == 0, math.nan, 0.0).astype(counts.dtype)
-    wide = loss.astype(counts.dtype)  # sums of float16 would overflow
-    return (sum_along(wide) / (count + (count == 0)) + nothing).astype(loss.dtype)

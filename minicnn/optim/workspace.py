@@ -91,7 +91,7 @@ class Workspaces:
         total = ends[-1] if ends else 0
         loops = [
             each.compiled_update()
-            if each.compiled_update is not None and compiled.usable(*_arrays_of(each), size=total)
+            if each.compiled_update is not None and compiled.usable(each.arrays[0], size=total)
             else None
             for each in changes
         ]
@@ -116,13 +116,9 @@ class Workspaces:
         parallel(compute, list(enumerate(shares)))
 
 
-def _arrays_of(change: Change) -> list[Any]:
-    return [each for each in change.arrays if not isinstance(each, Product)]
-
-
 def _pieces(change: Change, numbers: slice) -> Iterator[slice]:
     # All at once, unless a product is computed on the way.
-    all_at_once = len(_arrays_of(change)) == len(change.arrays)
-    size = numbers.stop - numbers.start if all_at_once else _PIECE
+    by_parts = any(isinstance(each, Product) for each in change.arrays)
+    size = _PIECE if by_parts else numbers.stop - numbers.start
     for start in range(numbers.start, numbers.stop, max(size, 1)):
         yield slice(start, min(start + size, numbers.stop))

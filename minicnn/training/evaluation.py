@@ -11,7 +11,7 @@ from minicnn import backend
 from minicnn.autograd import Tensor, no_grad
 from minicnn.errors import OptionError
 from minicnn.nn.module import Module
-from minicnn.ops.loss import cross_entropy
+from minicnn.ops.class_loss import cross_entropy
 from minicnn.ops.softmax import softmax
 from minicnn.training.ensemble import Models, Views, joined
 from minicnn.training.metrics import Metrics, Scores

@@ -13,7 +13,7 @@ from minicnn import backend
 from minicnn.autograd import Tensor
 from minicnn.errors import NotANumberError, OptionError
 from minicnn.nn.module import Module
-from minicnn.ops.loss import cross_entropy
+from minicnn.ops.class_loss import cross_entropy
 from minicnn.optim.average import ExponentialMovingAverage
 from minicnn.optim.clip import clip_grad_norm_
 from minicnn.optim.optimizer import Optimizer

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import minicnn
-from minicnn.ops import loss
+from minicnn import ops
 
 pytestmark = pytest.mark.oracle
 
@@ -73,7 +73,7 @@ def test_cross_entropy_of_labels(
         labels.flat[0] = classes - 1 if ignored != classes - 1 else 0
     if (labels == ignored).all():  # a single class, and that one ignored: 0 / 0
         reduction = "sum"
-    ours = loss.cross_entropy(
+    ours = ops.cross_entropy(
         z[0],
         minicnn.tensor(labels),
         weight=weight,
@@ -115,7 +115,7 @@ def test_cross_entropy_of_probabilities(
     if weighted:
         weight, their_weight = pair(rng.uniform(0.5, 2, classes).astype(dtype), False)
     options = {"label_smoothing": smoothing, "reduction": reduction}
-    ours = loss.cross_entropy(z[0], target[0], weight=weight, **options)
+    ours = ops.cross_entropy(z[0], target[0], weight=weight, **options)
     theirs = torch.nn.functional.cross_entropy(
         classes_first(z[1]), classes_first(target[1]), weight=their_weight, **options
     )
@@ -135,7 +135,7 @@ def test_nll_loss(seed, sizes, classes, weighted, reduction):
     weight = their_weight = None
     if weighted:
         weight, their_weight = pair(rng.uniform(0.5, 2, classes), False)
-    ours = loss.nll_loss(x[0], minicnn.tensor(labels), weight, reduction=reduction)
+    ours = ops.nll_loss(x[0], minicnn.tensor(labels), weight, reduction=reduction)
     theirs = torch.nn.functional.nll_loss(
         classes_first(x[1]), torch.tensor(labels), their_weight, reduction=reduction
     )
@@ -159,7 +159,7 @@ def test_errors(seed, sizes, name, delta, reduction, dtype):
     options = {"reduction": reduction}
     if name == "huber_loss":
         options["delta"] = delta
-    ours = getattr(loss, name)(x[0], target[0], **options)
+    ours = getattr(ops, name)(x[0], target[0], **options)
     theirs = getattr(torch.nn.functional, name)(x[1], target[1], **options)
     compare(ours, theirs, [x, target])
 
@@ -183,7 +183,7 @@ def test_binary_cross_entropy_with_logits(seed, sizes, weighted, positive, reduc
         pair(rng.uniform(0.5, 2, sizes[-1]).astype(dtype), False) if wanted else (None, None)
         for wanted in (weighted, positive)
     ]
-    ours = loss.binary_cross_entropy_with_logits(
+    ours = ops.binary_cross_entropy_with_logits(
         x[0], target[0], *(mine for mine, _ in weights), reduction=reduction
     )
     theirs = torch.nn.functional.binary_cross_entropy_with_logits(
@@ -208,7 +208,7 @@ def test_kl_div(seed, sizes, log_target, reduction):
     chances = rng.uniform(0.05, 1, sizes)
     target = pair(np.log(chances) if log_target else chances)
     options = {"reduction": reduction, "log_target": log_target}
-    ours = loss.kl_div(x[0], target[0], **options)
+    ours = ops.kl_div(x[0], target[0], **options)
     theirs = torch.nn.functional.kl_div(x[1], target[1], **options)
     assert math.isfinite(theirs.sum().item())
     compare(ours, theirs, [x, target])

@@ -7,7 +7,7 @@ import io
 import pytest
 
 from minicnn.errors import NotANumberError
-from minicnn.ops.loss import cross_entropy
+from minicnn.ops.class_loss import cross_entropy
 from minicnn.training import progress
 from minicnn.training.progress import Progress
 

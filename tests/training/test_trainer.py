@@ -14,7 +14,7 @@ from minicnn.autograd import tensor
 from minicnn.errors import NotANumberError, OptionError
 from minicnn.io import WeightsMetadata
 from minicnn.nn.linear import Linear
-from minicnn.ops.loss import cross_entropy
+from minicnn.ops.class_loss import cross_entropy
 from minicnn.optim.average import ExponentialMovingAverage
 from minicnn.optim.plateau import ReduceLROnPlateau
 from minicnn.optim.schedules import StepLR

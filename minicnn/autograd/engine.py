@@ -39,8 +39,7 @@ class _Pass:
         self.pending: dict[Node, Tensor] = {}
         self.leaves: dict[int, tuple[Tensor, Tensor]] = {}
         self.watched: dict[Node, Tensor] = {}  # complete gradients of nodes that were asked for
-        # By address: arrays whose memory was given away; and Deferred ones, which have none yet.
-        self.owners: dict[int, Any] = {}
+        self.owners: dict[int, Any] = {}  # by address: arrays whose memory was given away
 
     def deliver(self, tensor: Tensor, gradient: Tensor) -> None:
         """Add a gradient to what has arrived at a tensor."""
@@ -122,12 +121,8 @@ class _Pass:
 
     def own(self, gradient: Tensor) -> Tensor:
         """Return a gradient, or a copy of it where somebody else has its memory."""
-        if isinstance(gradient, Deferred):
-            if id(gradient) in self.owners:
-                return wrap(gradient.data.copy())
-            self.owners[id(gradient)] = gradient
-            if gradient.source is not None:  # it has no memory yet
-                return gradient
+        if isinstance(gradient, Deferred) and gradient.source is not None:
+            return gradient  # nobody has looked at it: not the caller, and no hook
         address, owner = _memory(gradient.data)
         repeated = any(
             stride == 0 and size > 1

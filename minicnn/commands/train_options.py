@@ -186,6 +186,12 @@ def merge(given: dict[str, Any], stored: dict[str, Any] | None = None) -> Option
         raise OptionError(
             "--self-adaptive: not with --mixup or --cutmix; a target is that of one image"
         )
+    # The default is in the command of every run, with a teacher or without.
+    share = given.get("distillation", Options.distillation)
+    if options.teacher is None and share != Options.distillation:
+        raise OptionError(
+            f"--distillation {share}: there is no teacher to learn from; name one with --teacher"
+        )
     if options.tta and options.folds is not None:
         raise OptionError(
             "--tta: not with --folds; evaluate the fold that you want with minicnn evaluate --tta"

@@ -7,9 +7,11 @@ from collections.abc import Iterable
 from typing import Any
 
 from minicnn import backend
-from minicnn.autograd import Tensor, tensor
+from minicnn.autograd import Deferred, Tensor, tensor
+from minicnn.autograd.deferred import array_or_source
 from minicnn.errors import BackendError
 from minicnn.kernels.half import widened
+from minicnn.kernels.matmul import Product
 from minicnn.optim.checks import not_negative, positive
 from minicnn.optim.parameters import tensor_list
 
@@ -28,7 +30,8 @@ def clip_grad_norm_(
     ----------
     parameters : Tensor or iterable of Tensor
         Those without a gradient are passed over. Gradients are replaced, not changed in place:
-        other tensors may share their arrays.
+        other tensors may share their arrays. By the Euclidean norm, a large
+        :class:`~minicnn.autograd.Deferred` may remain one.
     max_norm : float
         0 or more.
     norm_type : float
@@ -54,17 +57,21 @@ def clip_grad_norm_(
     owners = _with_gradients("clip_grad_norm_", parameters)
     if not owners:
         return tensor(0.0)
-    gradients = [owner.grad.data for owner in owners]  # type: ignore[union-attr]
+    gradients = [_values(owner.grad, norm_type) for owner in owners]
     try:
-        xp = backend.xp(*gradients)
+        xp = backend.xp(*[each.x if isinstance(each, Product) else each for each in gradients])
     except BackendError as error:
         raise BackendError(f"clip_grad_norm_: {error}") from None
-    norm = _total_norm(xp, [widened(gradient) for gradient in gradients], norm_type)
+    norm = _total_norm(xp, gradients, norm_type)
     scale = xp.minimum(max_norm / (norm + 1e-6), 1.0)
-    if backend.name_of(gradients[0]) == "numpy" and float(scale) == 1:
+    if backend.name_of(norm) == "numpy" and float(scale) == 1:
         return Tensor(norm)  # nothing to do; on a GPU, to know that would be to wait
     for owner, gradient in zip(owners, gradients, strict=True):
-        owner.grad = Tensor(gradient * scale.astype(gradient.dtype))
+        factor = scale.astype(gradient.dtype)
+        if isinstance(gradient, Product):
+            owner.grad = Deferred(gradient.scaled(factor))
+        else:
+            owner.grad = Tensor(gradient * factor)
     return Tensor(norm)
 
 
@@ -94,11 +101,26 @@ def _with_gradients(name: str, parameters: Tensor | Iterable[Tensor]) -> list[Te
     return [owner for owner in owners if owner.grad is not None and owner.grad.size]
 
 
+def _values(gradient: Any, norm_type: float) -> Any:
+    # Its array, or the product that nobody has looked at yet, where that is enough.
+    values = array_or_source(gradient)
+    if isinstance(values, Product) and not (norm_type == 2 and values.has_cheap_norm()):
+        return gradient.data
+    return values
+
+
 def _total_norm(xp: Any, gradients: list[Any], norm_type: float) -> Any:
+    gradients = [each if isinstance(each, Product) else widened(each) for each in gradients]
     if norm_type == math.inf:
         return xp.stack([xp.abs(gradient).max() for gradient in gradients]).max()
     if norm_type == 2:
-        # One pass over each array, with no temporary one.
-        return xp.sqrt(sum(xp.vdot(gradient, gradient) for gradient in gradients))
+        dtype = xp.result_type(*[each.dtype for each in gradients])
+        return xp.sqrt(sum(_squared_norm(xp, each) for each in gradients)).astype(dtype)
     total = sum((xp.abs(gradient) ** norm_type).sum() for gradient in gradients)
     return total ** (1 / norm_type)
+
+
+def _squared_norm(xp: Any, gradient: Any) -> Any:
+    if isinstance(gradient, Product):
+        return gradient.squared_norm()
+    return xp.vdot(gradient, gradient)  # one pass, with no temporary array

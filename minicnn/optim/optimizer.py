@@ -9,7 +9,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from minicnn import backend
-from minicnn.autograd import Deferred, Tensor
+from minicnn.autograd import Tensor
+from minicnn.autograd.deferred import array_or_source
 from minicnn.errors import BackendError, CheckpointError, DTypeError, OptionError, ShapeError
 from minicnn.kernels.matmul import Product
 from minicnn.optim.checks import Check, integer
@@ -390,10 +391,8 @@ def _flat(array: Any) -> Any:
 def _gradient_of(parameter: Tensor) -> Any:
     # Its array, or the product that nobody has looked at yet.
     gradient: Any = parameter.grad
-    deferred = isinstance(gradient, Deferred) and gradient.source is not None
-    if deferred and type(parameter.data) is np.ndarray:
-        return gradient.source
-    return gradient.data
+    on_cpu = type(parameter.data) is np.ndarray
+    return array_or_source(gradient) if on_cpu else gradient.data
 
 
 def decayed(xp: Any, g: Any, w: Any, weight_decay: float, out: Any) -> Any:

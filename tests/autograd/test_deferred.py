@@ -49,6 +49,7 @@ def test_it_is_computed_when_its_values_are_asked_for(layer):
     back(x, w, c)
     assert isinstance(w.grad, Deferred)
     assert (w.grad.shape, w.grad.dtype) == (w.shape, np.float32)
+    assert (w.grad.ndim, w.grad.size, len(w.grad)) == (2, w.size, len(w))
     assert w.grad.source is not None
     check(w.grad.numpy(), expected(x, c))
     assert w.grad.source is None
@@ -232,14 +233,51 @@ def test_a_step_asks_for_parts_that_stay_in_the_cache(layer, monkeypatch):
     assert edges[-1] == w.size
 
 
-def test_clipping_looks_at_it_before_the_step(layer):
+@pytest.mark.parametrize("norm_type", [1.0, 2.0, np.inf])
+@pytest.mark.parametrize("cheap", [False, True])
+@pytest.mark.parametrize("looked_at", [False, True])
+def test_clipping_by_norm_is_that_of_its_values(layer, norm_type, looked_at, cheap, monkeypatch):
     x, w, c = layer
-    back(x, w, c)
-    norm = optim.clip_grad_norm_([w], 1.0)
-    check(norm, np.linalg.norm(expected(x, c)))
+    monkeypatch.setattr(Product, "has_cheap_norm", lambda self: cheap)
+    other = tensor(c, requires_grad=True)
+    (ops.linear(x, w) * other).sum().backward()
+    if looked_at:
+        w.grad.numpy()
+    kept = w.grad
+    values, beside = expected(x, c), other.grad.numpy().astype(np.float64)
+    together = np.concatenate([values.ravel(), beside.ravel()])
+    norm = np.linalg.norm(together, norm_type)
+    found = optim.clip_grad_norm_([w, other], 2.0, norm_type=norm_type)
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found.numpy(), norm, rtol=1e-5)
+    # Whoever holds the gradient of before has its values still.
+    check(kept.numpy(), values)
+    check(w.grad.numpy(), values * 2 / norm)
+    check(other.grad.numpy(), beside * 2 / norm)
+
+
+def test_clipping_by_a_norm_that_is_cheap_does_not_look_at_it(layer, monkeypatch):
+    x, w, c = layer
+    monkeypatch.setattr(Product, "has_cheap_norm", lambda self: True)
+    for largest in (1e9, 1.0):
+        w.grad = None
+        back(x, w, c)
+        optim.clip_grad_norm_([w], largest)
+        assert w.grad.source is not None
     before = w.numpy().copy()
     optim.SGD([w], 1.0).step()
+    assert w.grad.source is not None
     check(before - w.numpy(), expected(x, c) / np.linalg.norm(expected(x, c)), 100)
+
+
+@pytest.mark.parametrize("cheap", [False, True])
+def test_clipping_passes_a_nan_on(layer, cheap, monkeypatch):
+    x, w, c = layer
+    monkeypatch.setattr(Product, "has_cheap_norm", lambda self: cheap)
+    c[0, 0] = np.nan
+    back(x, w, c)
+    assert np.isnan(optim.clip_grad_norm_([w], 1.0).numpy())
+    assert np.isnan(w.grad.numpy()).all()
 
 
 def test_a_gradient_that_does_not_fit_its_parameter_is_refused(layer):

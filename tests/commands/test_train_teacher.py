@@ -11,7 +11,7 @@ import pytest
 from minicnn import zoo
 from minicnn.commands import train_fer
 from minicnn.commands.train_data import load_faces
-from minicnn.commands.train_options import merge
+from minicnn.commands.train_options import Options, merge
 from minicnn.commands.train_teacher import soft_targets
 from minicnn.files import hash_of
 from minicnn.io.weights import WeightsMetadata, read_weights, save_weights
@@ -111,6 +111,13 @@ def test_another_teacher_is_refused_on_resume(tmp_path, teacher, capsys):
     assert run("--resume", "--epochs", 3, out=tmp_path / "plain") == 0
     assert run("--resume", "--distillation", 0.5, out=tmp_path / "run") == 2
     assert "--distillation 0.5: the run was begun with 0.7" in capsys.readouterr().err
+
+
+def test_a_share_of_no_teacher_is_refused(tmp_path, capsys):
+    assert run("--distillation", 0.5, out=tmp_path / "run") == 2
+    assert "--distillation 0.5: there is no teacher to learn from" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+    assert run("--distillation", Options.distillation, out=tmp_path / "run") == 0
 
 
 def test_teachers_that_cannot_teach_are_refused(tmp_path, teacher, capsys):

@@ -27,6 +27,52 @@ def test_any_part_of_a_product_is_that_of_the_whole(part, rng):
     np.testing.assert_allclose(found, expected.reshape(-1)[slice(*part)], rtol=1e-12)
 
 
+def test_the_norm_and_the_multiple_of_a_product_are_those_of_the_whole(rng):
+    x, y = (backend.asarray(rng.standard_normal(shape)) for shape in ((30, 5), (5, 40)))
+    product = Product(x, y)
+    whole = backend.to_numpy(product.whole())
+    squares = backend.to_numpy(product.squared_norm())
+    np.testing.assert_allclose(squares, (whole**2).sum(), rtol=1e-12)
+    found = backend.to_numpy(product.scaled(-0.3).whole())
+    np.testing.assert_allclose(found, -0.3 * whole, rtol=1e-12)
+
+
+def test_the_norm_of_a_product_whose_terms_cancel_has_the_digits_of_its_type(rng):
+    # Two terms of about 300 in every number, whose sum is about 1.
+    x, y = rng.standard_normal((500, 1)), rng.standard_normal((1, 400))
+    x = np.hstack([x, x + 1 / 300 * rng.standard_normal(x.shape)]).astype("float32")
+    y = np.vstack([300 * y, -300 * y]).astype("float32")
+    expected = ((x.astype("float64") @ y.astype("float64")) ** 2).sum()
+    product = Product(backend.asarray(x), backend.asarray(y))
+    squares = product.squared_norm()
+    assert squares.dtype == np.float64
+    np.testing.assert_allclose(backend.to_numpy(squares), expected, rtol=1e-9)
+
+
+def test_the_norm_of_a_product_of_zeros_is_not_below_zero(rng):
+    for _ in range(20):  # the sum of products is, in about half of the draws, by rounding
+        x, y = rng.standard_normal((30, 2)), rng.standard_normal(40)
+        x = np.hstack([x, x.sum(axis=1, keepdims=True)])
+        product = Product(backend.asarray(x), backend.asarray(np.stack([y, y, -y])))
+        assert backend.to_numpy(product.squared_norm()) >= 0
+
+
+@pytest.mark.host
+@pytest.mark.parametrize(
+    ("rows", "terms", "columns", "expected"),
+    [
+        (2000, 32, 2000, True),  # deep_dnn
+        (2000, 64, 2000, True),
+        (2000, 128, 2000, False),
+        (2304, 32, 600, False),  # plain_dnn: stays in the cache
+        (10**6, 32, 7, False),
+    ],
+)
+def test_the_norm_of_huge_products_of_few_terms_is_cheap(rows, terms, columns, expected):
+    product = Product(zeros((rows, terms)), zeros((terms, columns)))
+    assert product.has_cheap_norm() is expected
+
+
 @pytest.mark.host
 @pytest.mark.parametrize(
     ("rows", "terms", "columns", "dtype", "expected"),

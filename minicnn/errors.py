@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 __all__ = [
     "BackendError",
     "CheckpointError",
@@ -12,6 +14,7 @@ __all__ = [
     "NotANumberError",
     "OptionError",
     "ShapeError",
+    "listed",
 ]
 
 
@@ -49,3 +52,10 @@ class DataError(MinicnnError, ValueError):
 
 class CheckpointError(MinicnnError, ValueError):
     """A weights file, checkpoint or state dict does not fit the model or is damaged."""
+
+
+def listed(words: Iterable[str], most: int, *, between: str = ", ") -> str:
+    """Return words for a message in a row, and where they are more than `most`, how many more."""
+    words = list(words)
+    more = f" and {len(words) - most} more" if len(words) > most else ""
+    return between.join(words[:most]) + more

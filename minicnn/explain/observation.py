@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from minicnn.autograd import Tensor, enable_grad
-from minicnn.errors import OptionError, ShapeError
+from minicnn.errors import OptionError, ShapeError, listed
 from minicnn.nn.committee import Committee
 from minicnn.nn.conv import Conv2d
 from minicnn.nn.module import Module
@@ -85,10 +85,8 @@ def find_layer(model: Module, name: str) -> Module:
         return known[name]
     near = difflib.get_close_matches(str(name), known, 1)
     hint = f"did you mean {near[0]}? " if near else ""
-    listed = ", ".join(list(known)[:_LISTED]) or "no layers"
-    if len(known) > _LISTED:
-        listed += f" and {len(known) - _LISTED} more"
-    raise OptionError(f"layer: there is no {name!r}; {hint}{type(model).__name__} has {listed}")
+    layers = listed(known, _LISTED) or "no layers"
+    raise OptionError(f"layer: there is no {name!r}; {hint}{type(model).__name__} has {layers}")
 
 
 def last_convolution(model: Module) -> str:

@@ -9,9 +9,11 @@ import numpy as np
 
 from minicnn import backend as backends
 from minicnn.autograd import Tensor, no_grad
-from minicnn.errors import CheckpointError
+from minicnn.errors import CheckpointError, listed
 
 __all__ = ["IncompatibleKeys", "load_tensors"]
+
+_LISTED = 10  # entries of a kind in a message: those of another network are all wrong
 
 
 class IncompatibleKeys(NamedTuple):
@@ -46,7 +48,7 @@ def load_tensors(
     Raises
     ------
     CheckpointError
-        Names all entries that do not fit.
+        Names the entries that do not fit, the first ten of each kind.
     """
     if not isinstance(state, Mapping):
         raise CheckpointError(
@@ -70,14 +72,16 @@ def load_tensors(
     missing = _first_names([each for each in targets if id(each[1]) not in found])
     reasons = []
     if strict and missing:
-        reasons.append(f"missing: {', '.join(missing)}")
+        reasons.append(f"missing: {listed(missing, _LISTED)}")
     if strict and unexpected:
-        reasons.append(f"unexpected: {', '.join(unexpected)}")
+        reasons.append(f"unexpected: {listed(unexpected, _LISTED)}")
     if reasons and not misfits:
         reasons[-1] += " (strict=False loads the rest)"
     if reasons or misfits:
-        listed = "; ".join([*reasons, *misfits])
-        raise CheckpointError(f"{owner}: the state dict does not fit the model: {listed}")
+        reasons += [listed(misfits, _LISTED, between="; ")] if misfits else []
+        raise CheckpointError(
+            f"{owner}: the state dict does not fit the model: {'; '.join(reasons)}"
+        )
     with no_grad():
         for name in found.values():
             tensors[name].copy_(_array(state[name]))

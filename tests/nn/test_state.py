@@ -116,6 +116,15 @@ def test_everything_that_does_not_fit_is_named_at_once_and_nothing_changes():
     assert_same(host(net.state_dict()), before)
 
 
+def test_of_many_entries_that_do_not_fit_ten_of_a_kind_are_named():
+    net = Sequential(*(Linear(2, 2, bias=False) for _ in range(12)))
+    wrong = {f"{place}.weight": np.zeros((3, 2)) for place in range(12)}
+    with pytest.raises(CheckpointError, match=r"'9\.weight' has shape [^;]* and 2 more$"):
+        net.load_state_dict(wrong)
+    with pytest.raises(CheckpointError, match=r"9\.weight and 2 more; unexpected: .*w9 and 2 more"):
+        net.load_state_dict({f"w{place}": np.zeros(1) for place in range(12)})
+
+
 def test_a_state_that_only_lacks_names_points_to_strict():
     state = make().state_dict()
     del state["3.bias"]

@@ -188,7 +188,7 @@ def merge(given: dict[str, Any], stored: dict[str, Any] | None = None) -> Option
         )
     # The default is in the command of every run, with a teacher or without.
     share = given.get("distillation", Options.distillation)
-    if options.teacher is None and share != Options.distillation:
+    if stored is None and options.teacher is None and share != Options.distillation:
         raise OptionError(
             f"--distillation {share}: there is no teacher to learn from; name one with --teacher"
         )

@@ -16,6 +16,9 @@ _LARGE = 1 << 17  # numbers of a product that had better not be written and read
 # To know the norm of a product without its numbers gains for those that leave the cache, if it
 # takes so few terms for each of them: dense layers of 2000 x 2000 and 64 rows need 4.
 _HUGE, _TERMS = 1 << 21, 8
+# The least share of (|x| |y|)**2 in the squares of x @ y: float32 rounds to 1e-8 of |x| |y|, which
+# is naught beside a norm of 1e-4 of it.
+_KEPT = 1e-8
 
 
 def matmul(x: Any, y: Any) -> Any:
@@ -94,16 +97,21 @@ class Product:
     def squared_norm(self) -> Any:
         """Return the sum of the squares of its numbers, which are not computed for it.
 
-        It is that of ``(x.T @ x) * (y @ y.T)``, which are small where K is, and of float64, so that
-        digits lost by terms of two signs do no harm.
+        It is that of ``(x.T @ x) * (y @ y.T)``, which are small where K is, in float64.
 
         Returns
         -------
-        array of shape ()
+        float or None
+            None where the numbers themselves must tell: one is NaN or infinite, the sum is more
+            than their type can hold, or so little is left of terms of two signs that the numbers
+            are rounding errors for the most part.
         """
         xp = backend.xp(self.x, self.y)
         x, y = self.x.astype(xp.float64), self.y.astype(xp.float64)
-        return xp.maximum(xp.vdot(matmul(x.T, x), matmul(y, y.T)), 0)  # NaN remains
+        left, right = matmul(x.T, x), matmul(y, y.T)
+        total, largest = float(xp.vdot(left, right)), float(xp.trace(left) * xp.trace(right))
+        kept = _KEPT * largest <= total < float(xp.finfo(self.dtype).max)  # not with NaN
+        return total if kept else None
 
     def scaled(self, factor: Any) -> Product:
         """Return the product with a factor.

@@ -63,6 +63,9 @@ def clip_grad_norm_(
     except BackendError as error:
         raise BackendError(f"clip_grad_norm_: {error}") from None
     norm = _total_norm(xp, gradients, norm_type)
+    if norm is None:
+        gradients = [owner.grad.data for owner in owners]  # type: ignore[union-attr]
+        norm = _total_norm(xp, gradients, norm_type)
     scale = xp.minimum(max_norm / (norm + 1e-6), 1.0)
     if backend.name_of(norm) == "numpy" and float(scale) == 1:
         return Tensor(norm)  # nothing to do; on a GPU, to know that would be to wait
@@ -114,8 +117,11 @@ def _total_norm(xp: Any, gradients: list[Any], norm_type: float) -> Any:
     if norm_type == math.inf:
         return xp.stack([xp.abs(gradient).max() for gradient in gradients]).max()
     if norm_type == 2:
+        squares = [_squared_norm(xp, each) for each in gradients]
+        if any(each is None for each in squares):
+            return None  # a product does not know it
         dtype = xp.result_type(*[each.dtype for each in gradients])
-        return xp.sqrt(sum(_squared_norm(xp, each) for each in gradients)).astype(dtype)
+        return xp.sqrt(xp.asarray(sum(squares))).astype(dtype)
     total = sum((xp.abs(gradient) ** norm_type).sum() for gradient in gradients)
     return total ** (1 / norm_type)
 

@@ -271,6 +271,20 @@ def test_clipping_by_a_norm_that_is_cheap_does_not_look_at_it(layer, monkeypatch
 
 
 @pytest.mark.parametrize("cheap", [False, True])
+def test_clipping_makes_nan_of_no_more_than_an_infinity_was_in(layer, cheap, monkeypatch):
+    x, w, c = layer
+    monkeypatch.setattr(Product, "has_cheap_norm", lambda self: cheap)
+    other = tensor(np.ones(3, np.float32), requires_grad=True)
+    x[0, 0] = np.inf
+    with np.errstate(invalid="ignore"):
+        back(x, w, c)
+        other.sum().backward()
+        assert optim.clip_grad_norm_([w, other], 1.0).item() == np.inf
+        assert not other.grad.numpy().any()
+        assert np.isnan(w.grad.numpy()).any(axis=1).tolist() == [True] + [False] * (len(w) - 1)
+
+
+@pytest.mark.parametrize("cheap", [False, True])
 def test_clipping_passes_a_nan_on(layer, cheap, monkeypatch):
     x, w, c = layer
     monkeypatch.setattr(Product, "has_cheap_norm", lambda self: cheap)

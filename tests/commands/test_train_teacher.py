@@ -118,6 +118,8 @@ def test_a_share_of_no_teacher_is_refused(tmp_path, capsys):
     assert "--distillation 0.5: there is no teacher to learn from" in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
     assert run("--distillation", Options.distillation, out=tmp_path / "run") == 0
+    again = ("--resume", "--epochs", 3, "--distillation", Options.distillation)
+    assert run(*again, out=tmp_path / "run") == 0
 
 
 def test_teachers_that_cannot_teach_are_refused(tmp_path, teacher, capsys):

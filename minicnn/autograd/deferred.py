@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any, Protocol
 
 import numpy as np
 
 from minicnn.autograd.tensor import Tensor
 
-__all__ = ["Deferred", "array_or_source"]
+__all__ = ["Deferred"]
 
 
 class _Computable(Protocol):
@@ -66,22 +65,6 @@ class Deferred(Tensor):
         return (self._array if self.source is None else self.source).shape
 
     @property
-    def ndim(self) -> int:
-        """Number of axes."""
-        return len(self.shape)
-
-    @property
-    def size(self) -> int:
-        """Number of elements."""
-        return math.prod(self.shape)
-
-    @property
     def dtype(self) -> np.dtype:
         """Element type."""
         return (self._array if self.source is None else self.source).dtype
-
-
-def array_or_source(gradient: Tensor) -> Any:
-    """Return a tensor's array, or what it would be computed from if nobody has looked at it yet."""
-    source = gradient.source if isinstance(gradient, Deferred) else None
-    return gradient.data if source is None else source

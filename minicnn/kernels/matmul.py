@@ -16,8 +16,8 @@ _LARGE = 1 << 17  # numbers of a product that had better not be written and read
 # To know the norm of a product without its numbers gains for those that leave the cache, if it
 # takes so few terms for each of them: dense layers of 2000 x 2000 and 64 rows need 4.
 _HUGE, _TERMS = 1 << 21, 8
-# The least share of (|x| |y|)**2 in the squares of x @ y: float32 rounds to 1e-8 of |x| |y|, which
-# is naught beside a norm of 1e-4 of it.
+# The least share of (|x| |y|)**2 in the squares of x @ y: float32 rounds to 6e-8 of |x| |y|, which
+# is little beside a norm of 1e-4 of it.
 _KEPT = 1e-8
 
 
@@ -94,7 +94,7 @@ class Product:
         terms = (rows + columns) * self.x.shape[1] ** 2
         return rows * columns >= _HUGE and terms <= _TERMS * rows * columns
 
-    def squared_norm(self) -> Any:
+    def squared_norm(self) -> float | None:
         """Return the sum of the squares of its numbers, which are not computed for it.
 
         It is that of ``(x.T @ x) * (y @ y.T)``, which are small where K is, in float64.

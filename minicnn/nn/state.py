@@ -1,4 +1,4 @@
-"""Put the values of a state dict into a module's tensors, or refuse all and give every reason."""
+"""Put the values of a state dict into a module's tensors, or refuse all and say why."""
 
 from __future__ import annotations
 

@@ -8,12 +8,11 @@ from typing import Any
 
 from minicnn import backend
 from minicnn.autograd import Deferred, Tensor, tensor
-from minicnn.autograd.deferred import array_or_source
 from minicnn.errors import BackendError
 from minicnn.kernels.half import widened
 from minicnn.kernels.matmul import Product
 from minicnn.optim.checks import not_negative, positive
-from minicnn.optim.parameters import tensor_list
+from minicnn.optim.parameters import array_or_product, tensor_list
 
 __all__ = ["clip_grad_norm_", "clip_grad_value_"]
 
@@ -105,8 +104,8 @@ def _with_gradients(name: str, parameters: Tensor | Iterable[Tensor]) -> list[Te
 
 
 def _values(gradient: Any, norm_type: float) -> Any:
-    # Its array, or the product that nobody has looked at yet, where that is enough.
-    values = array_or_source(gradient)
+    # The product only where it is enough.
+    values = array_or_product(gradient)
     if isinstance(values, Product) and not (norm_type == 2 and values.has_cheap_norm()):
         return gradient.data
     return values

@@ -10,11 +10,10 @@ import numpy as np
 
 from minicnn import backend
 from minicnn.autograd import Tensor
-from minicnn.autograd.deferred import array_or_source
 from minicnn.errors import BackendError, CheckpointError, DTypeError, OptionError, ShapeError
 from minicnn.kernels.matmul import Product
 from minicnn.optim.checks import Check, integer
-from minicnn.optim.parameters import refuse_results, tensor_list
+from minicnn.optim.parameters import array_or_product, refuse_results, tensor_list
 from minicnn.optim.saved import fitting_copy
 from minicnn.optim.workspace import Change, Workspaces
 
@@ -389,10 +388,9 @@ def _flat(array: Any) -> Any:
 
 
 def _gradient_of(parameter: Tensor) -> Any:
-    # Its array, or the product that nobody has looked at yet.
     gradient: Any = parameter.grad
     on_cpu = type(parameter.data) is np.ndarray
-    return array_or_source(gradient) if on_cpu else gradient.data
+    return array_or_product(gradient) if on_cpu else gradient.data
 
 
 def decayed(xp: Any, g: Any, w: Any, weight_decay: float, out: Any) -> Any:

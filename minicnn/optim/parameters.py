@@ -1,15 +1,16 @@
-"""What a user gives as parameters: as a list of Tensors, and in groups by weight decay."""
+"""Parameters as a list and in groups by weight decay, and the values of their gradients."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Any
 
-from minicnn.autograd import Tensor
+from minicnn.autograd import Deferred, Tensor
 from minicnn.errors import OptionError
+from minicnn.kernels.matmul import Product
 from minicnn.optim.checks import not_negative
 
-__all__ = ["decay_groups", "refuse_results", "tensor_list"]
+__all__ = ["array_or_product", "decay_groups", "refuse_results", "tensor_list"]
 
 
 def decay_groups(model: Any, weight_decay: float) -> list[dict[str, Any]]:
@@ -89,6 +90,13 @@ def refuse_results(name: str, parameters: Iterable[Tensor]) -> None:
                 f"{name}: parameter {position} of shape {parameter.shape} is the result of an "
                 "operation; give the tensors that were made with requires_grad=True"
             )
+
+
+def array_or_product(gradient: Tensor) -> Any:
+    """Return a gradient's array, or the product that it is if nobody has looked at it yet."""
+    if isinstance(gradient, Deferred) and isinstance(gradient.source, Product):
+        return gradient.source
+    return gradient.data
 
 
 def _brief(value: Any) -> str:

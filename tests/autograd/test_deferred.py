@@ -233,6 +233,22 @@ def test_a_step_asks_for_parts_that_stay_in_the_cache(layer, monkeypatch):
     assert edges[-1] == w.size
 
 
+def test_one_of_another_source_is_looked_at():
+    class Source:
+        shape, dtype = (3,), np.dtype(np.float32)
+
+        def whole(self):
+            return np.array([3, 0, 4], np.float32)
+
+    for clipped in (False, True):
+        w = tensor(np.zeros(3, np.float32), requires_grad=True)
+        w.grad = Deferred(Source())
+        if clipped:
+            assert optim.clip_grad_norm_([w], 0.5).item() == 5
+        optim.SGD([w], 1.0).step()
+        np.testing.assert_allclose(w.numpy(), np.array([-3, 0, -4]) * (0.1 if clipped else 1), 1e-5)
+
+
 @pytest.mark.parametrize("norm_type", [1.0, 2.0, np.inf])
 @pytest.mark.parametrize("cheap", [False, True])
 @pytest.mark.parametrize("looked_at", [False, True])

@@ -13,11 +13,13 @@ from minicnn.commands.averaging import add_tta_option, averaged, averaged_text
 from minicnn.commands.exits import guarded, refuse_existing
 from minicnn.commands.models import NAME_HELP, find_weights, load_networks, refuse_other_faces
 from minicnn.commands.run_folder import RunFolder, versions
+from minicnn.commands.seen_pictures import SeenPictures, seen_pictures
 from minicnn.commands.tables import text_table
 from minicnn.commands.train_data import VALIDATION_SPLITS, Faces, labelled, limited, loading_once
 from minicnn.commands.train_options import Options
 from minicnn.commands.train_run import predicted
 from minicnn.commands.trained_run import Part, fold_of, stored_faces
+from minicnn.data.face_dataset import FaceDataset
 from minicnn.data.fer2013 import load
 from minicnn.data.predictions import write_predictions
 from minicnn.errors import DataError, OptionError
@@ -55,6 +57,7 @@ def _run(arguments: Sequence[str] | None, program: str) -> int:
     with backend.use(given["backend"]):
         networks = load_networks(given["weights"])
         part = _part(given)
+        train = _training_images(part) if given["near_duplicates"] else None
         refuse_other_faces(networks[0], part.images, part.source)
         options = Options(batch_size=given["batch_size"])
         # Each network gets the images by its own normalisation.
@@ -73,7 +76,8 @@ def _run(arguments: Sequence[str] | None, program: str) -> int:
         return 0
     labels = part.images.require_labels()
     scores, reliability = scores_of(probabilities, labels), calibration(probabilities, labels)
-    content = _content(given, networks, part, scores, reliability, views)
+    seen = None if train is None else seen_pictures(part.images, train, probabilities)
+    content = _content(given, networks, part, scores, reliability, views, seen)
     if given["output"]:
         write_json(Path(given["output"]), content)
     if given["figure"]:
@@ -83,7 +87,7 @@ def _run(arguments: Sequence[str] | None, program: str) -> int:
     print(
         json.dumps(content, indent=2)
         if given["json"]
-        else _text(given, networks, part, names, scores, reliability, views)
+        else _text(given, networks, part, names, scores, reliability, views, seen)
     )
     return 0
 
@@ -138,7 +142,20 @@ def _part_of(weights: str, given: dict[str, Any], faces_of: Callable[[Options], 
     images = parts[split]
     if given["limit"] is not None:
         images = limited(images, given["limit"], Streams(seed)[f"limit: {split}"])
-    return Part(images, split, source)
+    return Part(images, split, source, parts.get("train"))
+
+
+def _training_images(part: Part) -> FaceDataset:
+    if part.split == "train":
+        raise OptionError(
+            "--near-duplicates: compares images with those of the training split; choose another "
+            "with --split"
+        )
+    if part.train is None:
+        raise OptionError(
+            f"--near-duplicates: {part.source} has no training images to compare with"
+        )
+    return part.train
 
 
 def _names(networks: Sequence[Network]) -> str:
@@ -152,6 +169,7 @@ def _content(
     scores: Scores,
     reliability: Calibration,
     views: Views | None,
+    seen: SeenPictures | None,
 ) -> dict[str, Any]:
     weights = [str(find_weights(each)) for each in given["weights"]]
     models = [network.name for network in networks]
@@ -166,6 +184,7 @@ def _content(
         "scores": scores.to_dict(part.images.class_names),
         "standard_error": scores.standard_error,
         "calibration": reliability.to_dict(),
+        **({} if seen is None else {"pictures": seen.to_dict()}),
         "versions": versions(),
     }
 
@@ -178,6 +197,7 @@ def _text(
     scores: Scores,
     reliability: Calibration,
     views: Views | None,
+    seen: SeenPictures | None,
 ) -> str:
     per_class = [
         (name, f"{precision:.3f}", f"{recall:.3f}", f"{f1:.3f}", int(support))
@@ -198,6 +218,7 @@ def _text(
             f"accuracy {scores.accuracy:.4f} (standard error {scores.standard_error:.4f}), "
             f"macro F1 {scores.macro_f1:.4f}, loss {scores.loss:.4f}, expected calibration error "
             f"{reliability.error:.4f}",
+            *([] if seen is None else ["", str(seen)]),
             "",
             text_table(("class", "precision", "recall", "F1", "images"), per_class),
             "",
@@ -243,6 +264,12 @@ def _parser(program: str) -> Parser:
         "validated on, or with --data public_test or validation",
     )
     add("--limit", type=whole(1), metavar="N", help="use at most N images")
+    add(
+        "--near-duplicates",
+        action="store_true",
+        help="give the accuracy of images whose picture stands in the training split too, in every "
+        "pixel or changed a little, and of the others by themselves (takes a minute for FER-2013)",
+    )
     add("--output", metavar="FILE.json", type=path, help="write the scores there")
     add("--predictions", metavar="FILE.csv", type=path, help="write id,label of each image there")
     add("--figure", metavar="FILE.png", type=path, help="draw the confusion matrix there")

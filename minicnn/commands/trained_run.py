@@ -37,11 +37,15 @@ OTHERS = "or name faces with --data"
 
 
 class Part(NamedTuple):
-    """Faces on which a trained network is looked at: one split of a source."""
+    """Faces on which a trained network is looked at: one split of a source.
+
+    And the training faces of that source, where there are some.
+    """
 
     images: FaceDataset
     split: str
     source: str
+    train: FaceDataset | None = None
 
 
 def stored_options(folder: RunFolder) -> tuple[dict[str, Any], dict[str, Any]]:

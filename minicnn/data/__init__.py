@@ -36,11 +36,13 @@ from minicnn.data.pictures import (
     read_picture,
 )
 from minicnn.data.predictions import write_predictions
+from minicnn.data.resemblance import SAME_PICTURE, closest_pictures
 from minicnn.data.splits import limit, stratified_kfold, stratified_split
 
 __all__ = [
     "BLANK_RANGE",
     "CLASS_NAMES",
+    "SAME_PICTURE",
     "SIDE",
     "SPLIT_NAMES",
     "UNLABELLED",
@@ -61,6 +63,7 @@ __all__ = [
     "audit",
     "centre_square",
     "class_weights",
+    "closest_pictures",
     "decode_picture",
     "drawn_faces",
     "drawn_faces_dataset",

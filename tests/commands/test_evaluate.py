@@ -109,6 +109,82 @@ def test_the_table_shows_every_class_and_the_confusion(trained, command):
     assert ["Fear", *map(str, scores["confusion_matrix"][2])] in lines
 
 
+@pytest.fixture
+def copied(faces, tmp_path):
+    """Write the faces again: 3 of the public test as training faces, and 5 mirrored and moved."""
+    with open(faces, newline="") as file:
+        header, *rows = csv.reader(file)
+    for n in range(8):
+        label, pixels, _ = rows[n]
+        image = np.array(pixels.split(), int).reshape(48, 48)
+        if n >= 3:
+            image, label = np.roll(image[:, ::-1], 2, axis=1), str((int(label) + n) % 7)
+        rows[14 + 2 * n] = [label, " ".join(map(str, image.ravel())), "PublicTest"]
+    path = tmp_path / "copied.csv"
+    with open(path, "w", newline="") as file:
+        csv.writer(file).writerows([header, *rows])
+    return path
+
+
+def test_images_whose_picture_is_in_the_training_split_are_scored_apart(
+    copied, trained, command, tmp_path
+):
+    written = tmp_path / "predicted.csv"
+    words = (trained / "weights.safetensors", "--data", copied, "--predictions", written)
+    found = evaluated(command, *words, "--near-duplicates")
+    with open(written, newline="") as file:
+        predicted = np.array([int(row["label"]) for row in csv.DictReader(file)])
+    right = predicted == load(copied, cache=None).split("public_test").labels
+    equal, near = 2 * np.arange(3), 2 * np.arange(3, 8)
+    others = np.setdiff1d(np.arange(21), [*equal, *near])
+    for name, rows, same in (
+        ("identical", equal, 1.0),
+        ("near_duplicates", near, 0.2),  # only the label that was moved by 7 is as before
+        ("others", others, None),
+    ):
+        share = right[rows].mean()
+        assert found["pictures"][name] == {
+            "count": len(rows),
+            "same_label": same,
+            "accuracy": pytest.approx(share),
+            "standard_error": pytest.approx((share * (1 - share) / len(rows)) ** 0.5),
+        }
+    assert found["pictures"]["threshold"] == 0.92
+
+    code, out, _ = command("evaluate", *words[:3], "--near-duplicates")
+    lines = [line.split("  ") for line in out.splitlines()]
+    shown = [[cell.strip() for cell in line if cell] for line in lines if line[0].startswith("in ")]
+    assert code == 0
+    assert [line[:3] for line in shown] == [
+        ["in train, every pixel", "3", "1.0000"],
+        ["in train, changed a little", "5", "0.2000"],
+    ]
+
+
+def test_without_that_option_pictures_are_not_compared(copied, trained, command):
+    assert "pictures" not in evaluated(command, trained, "--data", copied)
+
+
+def test_a_run_is_compared_with_its_own_training_images(trained, command):
+    pictures = evaluated(command, trained, "--near-duplicates")["pictures"]
+    count = json.loads((trained / "metrics.json").read_text())["splits"]["validation"]["count"]
+    groups = ("identical", "near_duplicates", "others")
+    assert sum(pictures[name]["count"] for name in groups) == count
+    assert pictures["identical"] == {
+        "count": 0, "same_label": None, "accuracy": None, "standard_error": None
+    }  # fmt: skip
+
+
+def test_near_duplicates_are_refused_where_there_is_nothing_to_compare(
+    trained, tmp_path, refused, faces
+):
+    words = ("--near-duplicates", "--split", "train")
+    assert "choose another with --split" in refused("evaluate", trained, *words)
+    alone = write_faces(tmp_path / "alone.csv", {"PublicTest": 7})
+    error = refused("evaluate", trained, "--data", alone, "--near-duplicates")
+    assert "alone.csv has no training images to compare with" in error
+
+
 @pytest.mark.parametrize("flag", ["--output", "--predictions", "--figure"])
 def test_what_is_read_is_never_written_over(flag, trained, faces, refused):
     for path in (faces, trained / "weights.safetensors", trained / "predictions.csv"):

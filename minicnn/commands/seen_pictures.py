@@ -11,6 +11,7 @@ from minicnn.commands.tables import text_table
 from minicnn.commands.train_data import labelled
 from minicnn.data.face_dataset import FaceDataset
 from minicnn.data.resemblance import SAME_PICTURE, closest_pictures
+from minicnn.training.evaluation import scores_of
 
 __all__ = ["SeenPictures", "seen_pictures"]
 
@@ -107,29 +108,25 @@ def seen_pictures(
     identical = equal >= 0
     near = ~identical & (correlations >= SAME_PICTURE)
     labels = images.require_labels()
-    right = probabilities.argmax(axis=1) == labels
     agree = None
     if labelled(train):
         agree = train.require_labels()[np.where(identical, equal, rows)] == labels
     return SeenPictures(
-        identical=_group(identical, right, agree),
-        near_duplicates=_group(near, right, agree),
-        others=_group(~identical & ~near, right, None),
+        identical=_group(identical, probabilities, labels, agree),
+        near_duplicates=_group(near, probabilities, labels, agree),
+        others=_group(~identical & ~near, probabilities, labels, None),
         threshold=SAME_PICTURE,
     )
 
 
-def _group(chosen: np.ndarray, right: np.ndarray, agree: np.ndarray | None) -> Group:
-    count = int(chosen.sum())
-    if not count:
+def _group(
+    chosen: np.ndarray, probabilities: np.ndarray, labels: np.ndarray, agree: np.ndarray | None
+) -> Group:
+    if not chosen.any():
         return Group(0, None, None, None)
-    accuracy = float(right[chosen].mean())
-    return Group(
-        count,
-        None if agree is None else float(agree[chosen].mean()),
-        accuracy,
-        (accuracy * (1 - accuracy) / count) ** 0.5,
-    )
+    scores = scores_of(probabilities[chosen], labels[chosen])
+    same_label = None if agree is None else float(agree[chosen].mean())
+    return Group(scores.count, same_label, scores.accuracy, scores.standard_error)
 
 
 def _fixed(number: float | None) -> str | None:

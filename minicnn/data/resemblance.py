@@ -13,7 +13,7 @@ __all__ = ["SAME_PICTURE", "closest_pictures"]
 # Looked at in FER-2013: of the 60 pairs from here to 0.93 about 55 are of one photograph, or of one
 # sitting; of pairs of 0.88 to 0.89 three in ten are.
 SAME_PICTURE = 0.92
-SIDE = 24  # pixels at which images are compared: their detail does not survive a move
+SMALL_SIDE = 24  # pixels at which images are compared: their detail does not survive a move
 MARGIN = 3  # of these pixels, by which they are moved
 CHUNK = 1024  # images compared at once; bounds the memory
 
@@ -79,7 +79,7 @@ def closest_pictures(images: np.ndarray, among: np.ndarray) -> tuple[np.ndarray,
 def _small(images: np.ndarray) -> np.ndarray:
     """Return the mean grey values (N, h, w) of square blocks of the images (N, H, W, C)."""
     n, height, width, channels = images.shape
-    block = max(1, min(height, width) // SIDE)
+    block = max(1, min(height, width) // SMALL_SIDE)
     h, w = height // block, width // block
     blocks = images[:, : h * block, : w * block].reshape(n, h, block, w, block, channels)
     return blocks.mean(axis=(2, 4, 5), dtype=np.float32)

@@ -175,9 +175,7 @@ def test_a_run_is_compared_with_its_own_training_images(trained, command):
     }  # fmt: skip
 
 
-def test_near_duplicates_are_refused_where_there_is_nothing_to_compare(
-    trained, tmp_path, refused, faces
-):
+def test_near_duplicates_are_refused_where_there_is_nothing_to_compare(trained, tmp_path, refused):
     words = ("--near-duplicates", "--split", "train")
     assert "choose another with --split" in refused("evaluate", trained, *words)
     alone = write_faces(tmp_path / "alone.csv", {"PublicTest": 7})
